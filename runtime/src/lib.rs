@@ -4,3 +4,9 @@
 #![no_std]
 #[cfg(any(feature = "std", test))]
 extern crate std;
+
+pub mod kernels;
+pub mod math;
+pub mod parallel;
+pub mod quant;
+pub mod tensor;
