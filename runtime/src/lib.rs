@@ -5,8 +5,13 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod error;
+pub mod format;
 pub mod kernels;
 pub mod math;
 pub mod parallel;
 pub mod quant;
 pub mod tensor;
+pub mod tokenizer;
+
+pub use error::Error;
