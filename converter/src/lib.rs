@@ -1,1 +1,3 @@
-//! whit: converter.
+//! The offline half of whit: importing checkpoints, quantizing them, writing and measuring `.whit` files.
+
+pub mod checkpoint;
