@@ -19,6 +19,8 @@ pub mod parallel;
 pub mod quant;
 mod session;
 pub mod tensor;
+#[cfg(feature = "std")]
+pub mod threads;
 pub mod tokenizer;
 mod transformer;
 
