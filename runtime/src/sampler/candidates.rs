@@ -39,11 +39,14 @@ impl<'a> Candidates<'a> {
             return Self::only(0, logits);
         }
         let scale = 1.0 / temperature;
-        let (blocks, rest) = logits.as_chunks_mut::<16>();
+        let (blocks, rest) = logits.as_chunks_mut();
         for block in blocks {
             weigh(block, best, scale);
         }
-        weigh(rest, best, scale);
+        let mut padded = [f32::NEG_INFINITY; 16];
+        padded[..rest.len()].copy_from_slice(rest);
+        weigh(&mut padded, best, scale);
+        rest.copy_from_slice(&padded[..rest.len()]);
         Self::from_weights(logits)
     }
 
@@ -86,21 +89,15 @@ impl<'a> Candidates<'a> {
         if self.total == 0 {
             return;
         }
-        let mut cut = Cut::find(self.weights.iter().copied(), u64::from, target);
-        self.retain(|weight| cut.keeps(weight));
+        Cut::find(self.weights.iter().copied(), u64::from, target).apply(self.weights, |weight| weight, 0);
+        self.total = sum(self.weights);
     }
 
     /// Keeps the tokens at least `min_p` times as heavy as the best.
     pub(super) fn keep_min_p(&mut self, min_p: f32) {
         let least = fixed(min_p);
-        self.retain(|weight| weight >= least);
-    }
-
-    fn retain(&mut self, mut keep: impl FnMut(u32) -> bool) {
         for weight in self.weights.iter_mut() {
-            if !keep(*weight) {
-                *weight = 0;
-            }
+            *weight = if *weight >= least { *weight } else { 0 };
         }
         self.total = sum(self.weights);
     }
@@ -158,20 +155,19 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// Replaces logits by the bits of their weights.
+/// Replaces logits by the bits of their weights. Sixteen at once, so that a compiler can keep them in vectors.
 #[inline(always)]
-fn weigh(block: &mut [f32], best: f32, scale: f32) {
+fn weigh(block: &mut [f32; 16], best: f32, scale: f32) {
     // A difference of infinities is NaN: the best logit's exponent is 0 by definition instead.
-    let exponent = |logit: f32| if logit == best { 0.0 } else { (logit - best) * scale };
-    if !block.iter().any(|&logit| exponent(logit) >= LOWEST_EXPONENT) {
-        return block.fill(0.0);
+    let exponents = block.map(|logit| if logit == best { 0.0 } else { (logit - best) * scale });
+    // NaN compares false.
+    let possible = exponents.map(|exponent| exponent >= LOWEST_EXPONENT);
+    if !possible.iter().fold(false, |any, &possible| any | possible) {
+        return *block = [0.0; 16];
     }
-    for logit in block {
-        let exponent = exponent(*logit);
-        // NaN compares false.
-        let possible = exponent >= LOWEST_EXPONENT;
-        let weight = fixed(exp(if possible { exponent } else { LOWEST_EXPONENT }));
-        *logit = f32::from_bits(if possible { weight } else { 0 });
+    for lane in 0..16 {
+        let weight = fixed(exp(if possible[lane] { exponents[lane] } else { LOWEST_EXPONENT }));
+        block[lane] = f32::from_bits(if possible[lane] { weight } else { 0 });
     }
 }
 

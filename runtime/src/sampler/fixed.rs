@@ -7,11 +7,15 @@ pub(super) const ONE: u32 = 1 << FRACTION_BITS;
 /// `round(fraction · 2³⁰)`, half to even, for a fraction of 0 to 1.
 #[inline(always)]
 pub(super) fn fixed(fraction: f32) -> u32 {
-    // From 2²³ on every f32 is an integer; below, adding 2²³ pushes the fraction out under the default rounding.
-    const INTEGERS: f32 = 8_388_608.0;
-    let weight = fraction * ONE as f32;
-    let rounded = if weight < INTEGERS { (weight + INTEGERS) - INTEGERS } else { weight };
-    rounded as i32 as u32
+    // Adding 1.5 · 2²³ · step rounds to a multiple of step and leaves that multiple in the low bits: no conversion,
+    // which compilers do one by one. The remainder of the coarse step is exact, and its multiples of 2⁻³⁰ are even
+    // in number, so the fine step's half-to-even is that of the whole.
+    const COARSE: f32 = 3072.0;
+    const FINE: f32 = 1.5 / 128.0;
+    let coarse = fraction + COARSE;
+    let fine = (fraction - (coarse - COARSE)) + FINE;
+    let low = fine.to_bits().wrapping_sub(FINE.to_bits());
+    ((coarse.to_bits().wrapping_sub(COARSE.to_bits())) << 18).wrapping_add(low)
 }
 
 pub(super) fn sum(weights: &[u32]) -> u64 {
@@ -38,6 +42,12 @@ mod tests {
             assert_eq!(fixed(fraction * unit), weight, "{fraction}");
         }
         assert_eq!(fixed(1.0), ONE);
+        let mut random = Random::new(8);
+        for case in 0..100_000 {
+            let fraction = random.next_f32() * 0.5f32.powi(case % 34);
+            let exact = (f64::from(fraction) * f64::from(ONE)).round_ties_even();
+            assert_eq!(f64::from(fixed(fraction)), exact, "{fraction}");
+        }
         assert_eq!(fixed(0.0), 0);
     }
 

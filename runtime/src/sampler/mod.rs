@@ -189,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn equal_logits_spell_out_the_random_numbers() {
+        // ⌊6 · r / 2³²⌋ of the generator's published numbers for seed 42.
+        let mut sampler = sampler(Sampling { seed: 42, top_p: 1.0, ..Sampling::default() });
+        let tokens = [(); 6].map(|()| sampler.sample(&mut [1.5; 6], &[]));
+        assert_eq!(tokens, [3, 2, 4, 3, 4, 4]);
+    }
+
+    #[test]
     fn a_snapshot_continues_with_the_same_tokens() {
         let mut original = sampler(Sampling::default());
         original.sample(&mut [0.0; 9], &[]);

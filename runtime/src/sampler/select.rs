@@ -1,19 +1,17 @@
 //! Where a ranking is cut, found without sorting: radix selection over 32-bit keys, eight bits at a time.
 //!
 //! Serves top-k (every key counts 1) and top-p (every key counts its own weight). Four passes at most; after the first
-//! nearly every key is outside the range of interest and costs one comparison. 2 KiB of stack.
+//! nearly every key is outside the range of interest and costs one comparison. 2 KiB of stack. Tried and lost: keys in
+//! floating-point format, which fill the first pass evenly (top-p at 50,257 tokens 0.28 ms longer where peaked, 0.02 where
+//! flat), and a first pass without its branch (0.07 ms longer where peaked, 0.06 shorter where flat).
 
-/// Sets every logit but the `k` greatest to −∞; of equal logits the lowest ids stay. NaN ranks with −∞.
+/// Sets every logit but the `k` greatest to −∞; of equal logits the lowest ids stay. NaN ranks last.
 pub(super) fn keep_top_k(logits: &mut [f32], k: u32) {
     if k as usize >= logits.len() {
         return;
     }
-    let mut cut = Cut::find(logits.iter().map(|&logit| key(logit)), |_| 1, u64::from(k));
-    for logit in logits {
-        if !cut.keeps(key(*logit)) {
-            *logit = f32::NEG_INFINITY;
-        }
-    }
+    let cut = Cut::find(logits.iter().map(|&logit| key(logit)), |_| 1, u64::from(k));
+    cut.apply(logits, key, f32::NEG_INFINITY);
 }
 
 /// An integer that orders like the logit: −0 equals 0, NaN is below all.
@@ -25,7 +23,6 @@ fn key(logit: f32) -> u32 {
 }
 
 /// Keeps the keys above `threshold` and the first `ties` of those equal to it.
-#[derive(Debug, PartialEq)]
 pub(super) struct Cut {
     threshold: u32,
     ties: u32,
@@ -53,13 +50,19 @@ impl Cut {
         Self { threshold: prefix, ties: u32::try_from(ties).unwrap_or(u32::MAX) }
     }
 
-    /// Whether the next key, in order of id, stays.
-    pub(super) fn keeps(&mut self, key: u32) -> bool {
-        if key == self.threshold && self.ties > 0 {
-            self.ties -= 1;
-            return true;
+    /// Replaces by `none` what is cut off; entries are in order of id.
+    pub(super) fn apply<T: Copy>(&self, entries: &mut [T], key: impl Fn(T) -> u32, none: T) {
+        // Without the ties there is no branch that depends on the data, which a flat distribution would mispredict.
+        for entry in &mut *entries {
+            *entry = if key(*entry) >= self.threshold { *entry } else { none };
         }
-        key > self.threshold
+        if self.ties == u32::MAX {
+            return;
+        }
+        let surplus = entries.iter_mut().filter(|entry| key(**entry) == self.threshold);
+        for entry in surplus.skip(self.ties as usize) {
+            *entry = none;
+        }
     }
 }
 
@@ -103,8 +106,10 @@ mod tests {
     use std::{vec, vec::Vec};
 
     fn kept(keys: &[u32], measure: fn(u32) -> u64, target: u64) -> Vec<usize> {
-        let mut cut = Cut::find(keys.iter().copied(), measure, target);
-        (0..keys.len()).filter(|&id| cut.keeps(keys[id])).collect()
+        let cut = Cut::find(keys.iter().copied(), measure, target);
+        let mut entries: Vec<(u32, bool)> = keys.iter().map(|&key| (key, true)).collect();
+        cut.apply(&mut entries, |(key, _)| key, (0, false));
+        (0..keys.len()).filter(|&id| entries[id].1).collect()
     }
 
     /// The definition: sort by key descending then id, take until the target is reached.
