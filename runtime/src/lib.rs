@@ -17,6 +17,7 @@ mod model;
 mod ops;
 pub mod parallel;
 pub mod quant;
+pub mod sampler;
 mod session;
 pub mod tensor;
 #[cfg(feature = "std")]
