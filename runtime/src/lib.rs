@@ -4,3 +4,5 @@
 #![no_std]
 #[cfg(any(feature = "std", test))]
 extern crate std;
+
+pub mod math;
