@@ -4,7 +4,6 @@
 //! sum is exact and the chosen token cannot depend on an order, a lane width or a core. The normative text is
 //! `runtime/ARITHMETIC-sampler.md`. Knows no model and no text; [`stop`] is the only part that sees characters.
 mod candidates;
-mod exp;
 mod fixed;
 mod random;
 mod repetition;
