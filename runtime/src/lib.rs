@@ -10,3 +10,4 @@ pub mod math;
 pub mod parallel;
 pub mod quant;
 pub mod tensor;
+pub mod tokenizer;
