@@ -5,13 +5,28 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod arena;
+mod attention;
+mod cache;
 pub mod error;
 pub mod format;
 pub mod kernels;
+mod layout;
 pub mod math;
+mod model;
+mod ops;
 pub mod parallel;
 pub mod quant;
+pub mod sampler;
+mod session;
 pub mod tensor;
+#[cfg(feature = "std")]
+pub mod threads;
 pub mod tokenizer;
+mod transformer;
 
+pub use arena::Aligned;
 pub use error::Error;
+pub use layout::{CacheKind, SessionOptions, arena_size};
+pub use model::Model;
+pub use session::Session;

@@ -82,6 +82,8 @@ pub struct Description {
     pub down_bias: bool,
     /// Whether the output head has a bias.
     pub head_bias: bool,
+    /// Whether sessions keep keys and values as int8 unless told otherwise.
+    pub int8_cache: bool,
     /// Added to the mean square or the variance.
     pub epsilon: f32,
     /// Factor of attention scores, usually 1 / √head_width.
@@ -93,7 +95,7 @@ pub struct Description {
 }
 
 const KIND_DECODER: u32 = 1;
-const FLAGS: u32 = 9;
+const FLAGS: u32 = 10;
 
 impl Description {
     /// Bytes of the record in the file.
@@ -166,6 +168,7 @@ impl Description {
             up_bias: flags & 64 != 0,
             down_bias: flags & 128 != 0,
             head_bias: flags & 256 != 0,
+            int8_cache: flags & 512 != 0,
             epsilon: f32::from_bits(read_u32(bytes, 52)),
             attention_scale: f32::from_bits(read_u32(bytes, 56)),
             embedding_scale: f32::from_bits(read_u32(bytes, 60)),
@@ -260,6 +263,7 @@ impl Description {
             self.up_bias,
             self.down_bias,
             self.head_bias,
+            self.int8_cache,
         ];
         let words = [
             KIND_DECODER,
