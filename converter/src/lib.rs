@@ -1,3 +1,14 @@
 //! The offline half of whit: importing checkpoints, quantizing them, writing and measuring `.whit` files.
+//!
+//! The library computes and returns values; [`cli`] alone prints.
 
+mod arena;
+pub mod bench;
 pub mod checkpoint;
+pub mod cli;
+pub mod eval;
+pub mod golden;
+pub mod inspect;
+mod map;
+mod usage;
+pub mod verify;
