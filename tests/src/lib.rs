@@ -1,1 +1,3 @@
-//! whit: tests.
+//! What no single crate of whit can check, and the tools for it.
+
+pub mod synthetic;
