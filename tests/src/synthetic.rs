@@ -94,8 +94,11 @@ pub fn architectures() -> Vec<(&'static str, Description)> {
         ("window of 7", Description { window: 7, ..llama }),
         ("window of 33", Description { window: 33, ..llama }),
         ("one key head", Description { kv_heads: 1, ..llama }),
-        ("head of 16", Description { head_width: 16, heads: 4, kv_heads: 2, ..llama }),
-        ("head of 67", Description { head_width: 67, heads: 2, kv_heads: 1, ..llama }),
+        ("head of 16", Description { head_width: 16, attention_scale: 0.25, heads: 4, kv_heads: 2, ..llama }),
+        (
+            "head of 67",
+            Description { head_width: 67, attention_scale: 0.122_169_44, heads: 2, kv_heads: 1, ..llama },
+        ),
         (
             "untied with biases",
             Description { tied: false, head_bias: true, qkv_bias: true, up_bias: true, ..llama },
