@@ -1,4 +1,4 @@
-//! One suite for every backend: each operation on named edge sizes must give the bits that [`Scalar`] gives.
+//! One suite for every backend: each operation on named edge sizes must give the bits that [`Scalar`](super::Scalar) gives.
 //!
 //! No std, no alloc: the caller lends the memory, so the same source runs in `cargo test`, under emulation and on
 //! a device. A case that does not fit the memory is reported, never passed over in silence. That `Scalar` itself
@@ -10,7 +10,7 @@ mod integers;
 #[cfg(test)]
 mod reference;
 
-use super::{Kernels, Scalar};
+use super::Kernels;
 pub use cases::{Fill, Random};
 use core::fmt;
 
@@ -87,7 +87,7 @@ fn difference(found: &[f32], expected: &[f32]) -> Option<(usize, u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{Backend, WithKernels};
+    use crate::kernels::{Backend, Scalar, WithKernels};
     use std::vec;
 
     struct Suite;
