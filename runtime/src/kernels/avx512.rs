@@ -102,19 +102,17 @@ for_avx512! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        if x.tokens() != 1 {
+        let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) else {
             return blocked::matmul(token, *matrix, x, blocks, out);
-        }
-        for panel in x.panels() {
-            let mut block = blocks.start;
-            while block < blocks.end {
-                block += match blocks.end - block {
-                    8.. => vector_i8::<8>(matrix, &panel, block, out),
-                    4..8 => vector_i8::<4>(matrix, &panel, block, out),
-                    2..4 => vector_i8::<2>(matrix, &panel, block, out),
-                    _ => vector_i8::<1>(matrix, &panel, block, out),
-                };
-            }
+        };
+        let mut block = blocks.start;
+        while block < blocks.end {
+            block += match blocks.end - block {
+                8.. => vector_i8::<8>(matrix, &panel, block, out),
+                4..8 => vector_i8::<4>(matrix, &panel, block, out),
+                2..4 => vector_i8::<2>(matrix, &panel, block, out),
+                _ => vector_i8::<1>(matrix, &panel, block, out),
+            };
         }
     }
 
@@ -125,6 +123,13 @@ for_avx512! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
+        if let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) {
+            return match matrix.group() {
+                0 => vectors_i4::<0>(matrix, &panel, blocks, out),
+                16 => vectors_i4::<2>(matrix, &panel, blocks, out),
+                _ => vectors_i4::<4>(matrix, &panel, blocks, out),
+            };
+        }
         match matrix.group() {
             0 => blocked::matmul(token, Whole(matrix), x, blocks, out),
             16 => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
@@ -162,6 +167,104 @@ for_avx512! {
             );
         }
         R
+    }
+
+    /// One token, straight from the packed weights; groups of `S` steps, 0 for the whole row.
+    #[inline]
+    fn vectors_i4<const S: usize>(
+        matrix: &MatrixI4<'_>,
+        panel: &Panel<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        let mut block = blocks.start;
+        while block < blocks.end {
+            block += match blocks.end - block {
+                4.. => vector_i4::<4, S>(matrix, panel, block, out),
+                2..4 => vector_i4::<2, S>(matrix, panel, block, out),
+                _ => vector_i4::<1, S>(matrix, panel, block, out),
+            };
+        }
+    }
+
+    /// `R` row blocks × one token.
+    #[inline]
+    fn vector_i4<const R: usize, const S: usize>(
+        matrix: &MatrixI4<'_>,
+        panel: &Panel<'_>,
+        block: usize,
+        out: &mut Columns<'_>,
+    ) -> usize {
+        let steps = matrix.steps();
+        let x = &panel.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
+        let weights: [&[[u8; 64]]; R] =
+            core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0[..steps]);
+        let sums = if S == 0 {
+            nibbles(weights, 0, steps, x, panel.totals[0].wrapping_mul(-8))
+        } else {
+            let scales: [&[[i8; LANES]]; R] =
+                core::array::from_fn(|r| matrix.block_group_scale(block + r).as_chunks().0);
+            let mut sums = [_mm512_setzero_si512(); R];
+            let mut add = |group: usize, products: [__m512i; R]| {
+                for r in 0..R {
+                    let scale = pair_with_zero(&scales[r][group * S * 8 / matrix.group()]);
+                    sums[r] = _mm512_dpwssd_epi32(sums[r], products[r], scale);
+                }
+            };
+            let offset = |group: usize| match S {
+                2 => -8 * i32::from(panel.sums[group]),
+                _ => -8 * (i32::from(panel.sums[2 * group]) + i32::from(panel.sums[2 * group + 1])),
+            };
+            let whole = steps / S;
+            for group in 0..whole {
+                add(group, nibbles(weights, group * S, S, x, offset(group)));
+            }
+            if steps % S != 0 {
+                add(whole, nibbles(weights, whole * S, steps % S, x, offset(whole)));
+            }
+            sums
+        };
+        for r in 0..R {
+            finish(
+                to_array(sums[r]),
+                matrix.block_scale(block + r),
+                panel.scale[0],
+                out.block(panel.first, block + r),
+            );
+        }
+        R
+    }
+
+    /// `offset + Σ w · x` over steps `first ..`. The high nibbles stay where they are, which makes their sum 16
+    /// times too large: one shift at the end instead of one for every step.
+    #[inline]
+    fn nibbles<const R: usize>(
+        weights: [&[[u8; 64]]; R],
+        first: usize,
+        steps: usize,
+        x: &[[[i8; 4]; 2]],
+        offset: i32,
+    ) -> [__m512i; R] {
+        let (low_mask, high_mask) = (_mm512_set1_epi8(0x0f), _mm512_set1_epi8(0xf0u8 as i8));
+        let mut low = [_mm512_set1_epi32(offset); R];
+        let mut high = [_mm512_setzero_si512(); R];
+        for step in first..first + steps {
+            let [x_low, x_high] = x[step].map(|x| broadcast(x));
+            for r in 0..R {
+                let w = load(&weights[r][step]);
+                low[r] = _mm512_dpbusd_epi32(low[r], _mm512_and_si512(w, low_mask), x_low);
+                high[r] = _mm512_dpbusd_epi32(high[r], _mm512_and_si512(w, high_mask), x_high);
+            }
+        }
+        core::array::from_fn(|r| _mm512_add_epi32(low[r], _mm512_srai_epi32::<4>(high[r])))
+    }
+
+    /// Each scale as the i16 pair (s, 0).
+    #[inline]
+    fn pair_with_zero(scale: &[i8; LANES]) -> __m512i {
+        // SAFETY: the array has 16 bytes; the load needs no alignment.
+        let scale = unsafe { _mm_loadu_si128(scale.as_ptr().cast()) };
+        _mm512_and_si512(_mm512_cvtepi8_epi32(scale), _mm512_set1_epi32(0xffff))
     }
 
     #[inline]
