@@ -2,9 +2,9 @@
 //!
 //! `weight = round(2³⁰ · p / p_best)`, so the best token weighs exactly 2³⁰ and one below 2⁻³¹ of it weighs nothing.
 //! Integer sums are exact in any order: cut-offs and the draw cannot depend on how a core adds.
-use crate::math::exp;
 use super::fixed::{FRACTION_BITS, ONE, fixed, scaled, sum};
 use super::{maximum, select::Cut};
+use crate::math::exp;
 use heapless::Vec;
 
 /// Below this exponent a weight is 0 without evaluating the exponential: ln 2⁻³¹ = −21.49.
