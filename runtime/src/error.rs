@@ -1,6 +1,8 @@
 //! Everything that can go wrong, as one small value that says what was expected and what was found.
 
 use crate::format::Role;
+use crate::sampler::{SamplingError, stop::StopError};
+use crate::tokenizer::TokenizerError;
 use core::fmt;
 
 /// Why a call did not do its work.
@@ -90,6 +92,16 @@ pub enum Error {
         /// Size of the vocabulary.
         vocabulary: u32,
     },
+    /// The file has no tokenizer: feed tokens instead of text.
+    NoTokenizer,
+    /// The tokenizer section is wrong, or a text cannot be encoded.
+    Tokenizer(TokenizerError),
+    /// A sampling setting is out of its range.
+    Sampling(SamplingError),
+    /// There are too many, or too long, tokens or strings that end a text.
+    Stop(StopError),
+    /// There is nothing to continue: the prompt is empty and the model has no token that begins a text.
+    NothingToContinue,
     /// A snapshot was taken from another model or with other session options, or is damaged.
     Snapshot {
         /// What is wrong.
@@ -147,6 +159,13 @@ impl fmt::Display for Error {
             Self::TokenOutOfRange { token, vocabulary } => {
                 write!(f, "token {token} is not in the vocabulary of {vocabulary}")
             }
+            Self::NoTokenizer => f.write_str("the file has no tokenizer; give token ids instead of text"),
+            Self::Tokenizer(error) => error.fmt(f),
+            Self::Sampling(error) => error.fmt(f),
+            Self::Stop(error) => error.fmt(f),
+            Self::NothingToContinue => f.write_str(
+                "the prompt is empty and the model has no token that begins a text; give a prompt",
+            ),
             Self::Snapshot { problem } => write!(f, "snapshot: {problem}"),
             Self::BufferTooSmall { needed, found } => {
                 write!(f, "the buffer has room for {found} elements, {needed} are needed")
@@ -156,3 +175,21 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+impl From<TokenizerError> for Error {
+    fn from(error: TokenizerError) -> Self {
+        Self::Tokenizer(error)
+    }
+}
+
+impl From<SamplingError> for Error {
+    fn from(error: SamplingError) -> Self {
+        Self::Sampling(error)
+    }
+}
+
+impl From<StopError> for Error {
+    fn from(error: StopError) -> Self {
+        Self::Stop(error)
+    }
+}

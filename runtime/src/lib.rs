@@ -10,6 +10,7 @@ mod attention;
 mod cache;
 pub mod error;
 pub mod format;
+mod generate;
 pub mod kernels;
 mod layout;
 pub mod math;
@@ -27,6 +28,9 @@ mod transformer;
 
 pub use arena::Aligned;
 pub use error::Error;
+pub use generate::{Finish, Generation, Piece};
 pub use layout::{CacheKind, SessionOptions, arena_size};
 pub use model::Model;
+pub use sampler::Sampling;
 pub use session::Session;
+pub use tokenizer::Token;

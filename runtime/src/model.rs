@@ -5,7 +5,9 @@ use crate::format::{Description, File};
 use crate::kernels::Backend;
 use crate::layout::{Layout, SessionOptions};
 use crate::parallel::{Inline, Workers};
+use crate::sampler::{Sampling, stop::Stops};
 use crate::session::Session;
+use crate::tokenizer::Tokenizer;
 
 static INLINE: Inline = Inline;
 
@@ -13,6 +15,7 @@ static INLINE: Inline = Inline;
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
     file: File<'a>,
+    tokenizer: Option<Tokenizer<'a>>,
     backend: Backend,
 }
 
@@ -30,7 +33,10 @@ impl<'a> Model<'a> {
     /// # Ok::<(), whit::Error>(())
     /// ```
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        Ok(Self { file: File::parse(bytes)?, backend: Backend::detect() })
+        let file = File::parse(bytes)?;
+        let tokenizer =
+            if file.tokenizer.is_empty() { None } else { Some(Tokenizer::parse(file.tokenizer)?) };
+        Ok(Self { file, tokenizer, backend: Backend::detect() })
     }
 
     /// The same model computed by another backend. The results have the same bits.
@@ -46,6 +52,37 @@ impl<'a> Model<'a> {
     /// The file's parts.
     pub fn file(&self) -> &File<'a> {
         &self.file
+    }
+
+    /// The tokenizer, if the file has one.
+    pub fn tokenizer(&self) -> Option<&Tokenizer<'a>> {
+        self.tokenizer.as_ref()
+    }
+
+    /// How the file asks to be sampled where the user does not say.
+    ///
+    /// # Errors
+    /// [`Error::Sampling`] if the file asks for what is out of range.
+    pub fn sampling(&self) -> Result<Sampling, Error> {
+        Ok(Sampling::from_bytes(self.file.sampling.record())?)
+    }
+
+    /// The tokens and strings that end a text: those of the file, and the tokenizer's end-of-text token.
+    ///
+    /// # Errors
+    /// [`Error::Stop`] if there are too many, or a string is too long.
+    pub fn stops(&self) -> Result<Stops, Error> {
+        let mut stops = Stops::new();
+        let end = self.tokenizer.and_then(|tokenizer| tokenizer.eos());
+        for token in self.file.sampling.stop_tokens().chain(end) {
+            if !stops.is_stop_token(token.0) {
+                stops.add_token(token.0)?;
+            }
+        }
+        for string in self.file.sampling.stop_strings() {
+            stops.add_string(string)?;
+        }
+        Ok(stops)
     }
 
     /// What the model computes.

@@ -7,8 +7,10 @@ use crate::kernels::{Kernels, WithKernels};
 use crate::layout::{CacheKind, Layout, SessionOptions};
 use crate::model::Model;
 use crate::parallel::Workers;
+use crate::sampler::Sampler;
 use crate::tokenizer::Token;
 use crate::transformer::{Buffers, Pass};
+use bytemuck::TransparentWrapper;
 
 /// One text in progress on one model. Several may be interleaved, each in its own arena.
 #[derive(Debug)]
@@ -86,13 +88,40 @@ impl<'m, 's> Session<'m, 's> {
     /// [`Error::ContextFull`] or [`Error::TokenOutOfRange`]; the session is then unchanged.
     pub fn feed(&mut self, tokens: &[Token]) -> Result<(), Error> {
         self.check(tokens)?;
-        let batch = self.layout.options.batch;
-        let chunks = tokens.len().div_ceil(batch);
-        for (i, chunk) in tokens.chunks(batch).enumerate() {
-            let last = chunk.len() - 1;
-            self.run(chunk, if i + 1 == chunks { Some(last..chunk.len()) } else { None }, |_, _| ());
-        }
+        self.append(tokens);
+        self.run(tokens.len(), Logits::Last, |_, _| ());
         Ok(())
+    }
+
+    /// As [`Session::feed`], for text: the file's tokenizer makes tokens of it, with the token that begins a text in
+    /// front if the session is empty and the model wants one. Returns the number of tokens.
+    ///
+    /// The session's buffers serve as workspace: they hold a text of about `batch ×` the widest projection bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoTokenizer`], [`Error::Tokenizer`] or as [`Session::feed`]; the session is then unchanged.
+    pub fn feed_text(&mut self, text: &str) -> Result<usize, Error> {
+        let tokenizer = self.model.tokenizer().ok_or(Error::NoTokenizer)?;
+        let mut options = tokenizer.default_options();
+        options.bos &= self.position == 0;
+        options.eos = false;
+        let workspace: &mut [u32] = bytemuck::cast_slice_mut(self.buffers.workspace());
+        let count = tokenizer.encode(text.as_bytes(), options, Token::wrap_slice_mut(workspace))?;
+        let (tokens, left) = (count, self.layout.options.context - self.position);
+        if tokens > left {
+            return Err(Error::ContextFull { tokens, left });
+        }
+        self.history[self.position..][..count].copy_from_slice(&workspace[..count]);
+        self.check_history(count)?;
+        self.run(count, Logits::Last, |_, _| ());
+        Ok(count)
+    }
+
+    /// Draws the next token from the logits, which are used up by it: feed the token (or another) before drawing
+    /// again.
+    pub fn sample(&mut self, sampler: &mut Sampler) -> Token {
+        let vocabulary = self.model.description().vocabulary as usize;
+        Token(sampler.sample(&mut self.buffers.logits[..vocabulary], &self.history[..self.position]))
     }
 
     /// As [`Session::feed`], handing the logits of every token to `each(index in tokens, logits)`.
@@ -101,10 +130,8 @@ impl<'m, 's> Session<'m, 's> {
     /// As [`Session::feed`].
     pub fn feed_each(&mut self, tokens: &[Token], mut each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
         self.check(tokens)?;
-        for (i, chunk) in tokens.chunks(self.layout.options.batch).enumerate() {
-            let first = i * self.layout.options.batch;
-            self.run(chunk, Some(0..chunk.len()), |index, logits| each(first + index, logits));
-        }
+        self.append(tokens);
+        self.run(tokens.len(), Logits::Each, &mut each);
         Ok(())
     }
 
@@ -119,35 +146,60 @@ impl<'m, 's> Session<'m, 's> {
     }
 
     fn check(&self, tokens: &[Token]) -> Result<(), Error> {
-        let vocabulary = self.model.description().vocabulary;
         if tokens.len() > self.left() {
             return Err(Error::ContextFull { tokens: tokens.len(), left: self.left() });
         }
-        match tokens.iter().find(|token| token.0 >= vocabulary) {
-            Some(&Token(token)) => Err(Error::TokenOutOfRange { token, vocabulary }),
+        self.check_vocabulary(Token::peel_slice(tokens))
+    }
+
+    fn check_history(&self, count: usize) -> Result<(), Error> {
+        self.check_vocabulary(&self.history[self.position..][..count])
+    }
+
+    fn check_vocabulary(&self, ids: &[u32]) -> Result<(), Error> {
+        let vocabulary = self.model.description().vocabulary;
+        match ids.iter().find(|&&id| id >= vocabulary) {
+            Some(&token) => Err(Error::TokenOutOfRange { token, vocabulary }),
             None => Ok(()),
         }
     }
 
-    /// Runs one chunk; hands the logits of the tokens `wanted` to `each`, and leaves those of the last in front.
-    fn run(
-        &mut self,
-        chunk: &[Token],
-        wanted: Option<core::ops::Range<usize>>,
-        each: impl FnMut(usize, &[f32]),
-    ) {
-        for (slot, token) in self.history[self.position..].iter_mut().zip(chunk) {
-            *slot = token.0;
-        }
-        self.model.backend().run(Step { session: self, chunk, wanted, each });
-        self.position += chunk.len();
+    fn append(&mut self, tokens: &[Token]) {
+        self.history[self.position..][..tokens.len()].copy_from_slice(Token::peel_slice(tokens));
     }
+
+    /// Reads the next `count` tokens, which stand in the history, and hands the logits that are wanted to `each`.
+    fn run(&mut self, count: usize, logits: Logits, mut each: impl FnMut(usize, &[f32])) {
+        let (batch, end) = (self.layout.options.batch, self.position + count);
+        let first = self.position;
+        while self.position < end {
+            let tokens = batch.min(end - self.position);
+            let wanted = match logits {
+                Logits::Each => 0..tokens,
+                Logits::Last if self.position + tokens == end => tokens - 1..tokens,
+                Logits::Last => 0..0,
+            };
+            let offset = self.position - first;
+            let each = |index: usize, logits: &[f32]| each(offset + index, logits);
+            self.model.backend().run(Step { session: self, tokens, wanted, each });
+            self.position += tokens;
+        }
+    }
+}
+
+/// Which tokens' logits a call asks for.
+#[derive(Clone, Copy)]
+enum Logits {
+    Last,
+    Each,
 }
 
 struct Step<'w, 'm, 's, F> {
     session: &'w mut Session<'m, 's>,
-    chunk: &'w [Token],
-    wanted: Option<core::ops::Range<usize>>,
+    /// Tokens in the chunk.
+    tokens: usize,
+    /// Those of them whose logits are wanted.
+    wanted: core::ops::Range<usize>,
     each: F,
 }
 
@@ -163,15 +215,17 @@ impl<F: FnMut(usize, &[f32])> WithKernels for Step<'_, '_, '_, F> {
             tensors: &session.model.file().tensors,
             layout: &session.layout,
             position: session.position,
-            tokens: self.chunk.len(),
+            tokens: self.tokens,
         };
-        pass.blocks(self.chunk, &mut session.buffers);
-        let Some(wanted) = self.wanted else { return };
+        pass.blocks(&session.history[session.position..][..self.tokens], &mut session.buffers);
+        if self.wanted.is_empty() {
+            return;
+        }
         let (stride, vocabulary) =
             (session.layout.logits_stride, session.model.description().vocabulary as usize);
         let mut last = 0;
-        for first in wanted.clone().step_by(session.layout.options.logits) {
-            let count = session.layout.options.logits.min(wanted.end - first);
+        for first in self.wanted.clone().step_by(session.layout.options.logits) {
+            let count = session.layout.options.logits.min(self.wanted.end - first);
             pass.head(first, count, &mut session.buffers);
             for i in 0..count {
                 (self.each)(first + i, &session.buffers.logits[i * stride..][..vocabulary]);

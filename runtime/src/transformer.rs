@@ -10,7 +10,6 @@ use crate::ops::{Vectors, project};
 use crate::parallel::Workers;
 use crate::quant::row_to_f32;
 use crate::tensor::Matrix;
-use crate::tokenizer::Token;
 
 /// Everything of a session that a forward pass changes, apart from the position.
 #[derive(Debug)]
@@ -50,6 +49,11 @@ impl<'a> Buffers<'a> {
         };
         (parts.history, buffers)
     }
+
+    /// Memory that holds nothing between two passes.
+    pub(crate) fn workspace(&mut self) -> &mut [f32] {
+        self.projected
+    }
 }
 
 /// One forward pass over a chunk of tokens.
@@ -67,7 +71,7 @@ pub(crate) struct Pass<'p, 'a, K> {
 
 impl<K: Kernels> Pass<'_, '_, K> {
     /// Embeds `tokens` and runs them through all blocks; their residual stream stays in `buffers`.
-    pub(crate) fn blocks(&self, tokens: &[Token], buffers: &mut Buffers<'_>) {
+    pub(crate) fn blocks(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
         self.embed(tokens, buffers);
         self.angles(buffers);
         for layer in 0..self.description.layers as usize {
@@ -101,12 +105,12 @@ impl<K: Kernels> Pass<'_, '_, K> {
         self.tensors.matrix(role, layer).expect("the description asks for it, and parse found it")
     }
 
-    fn embed(&self, tokens: &[Token], buffers: &mut Buffers<'_>) {
+    fn embed(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
         let width = self.layout.width;
         let embedding = self.matrix(Role::Embedding, 0);
         let positions = self.tensors.matrix(Role::Positions, 0);
         for (i, (token, x)) in tokens.iter().zip(buffers.residual.chunks_exact_mut(width)).enumerate() {
-            row_to_f32(&embedding, token.0 as usize, x);
+            row_to_f32(&embedding, *token as usize, x);
             if self.description.embedding_scale != 1.0 {
                 self.kernels.scale(x, self.description.embedding_scale);
             }

@@ -8,7 +8,7 @@ use crate::tokenizer::Token;
 /// u32 length and its UTF-8 bytes, without padding.
 #[derive(Clone, Copy, Debug)]
 pub struct SamplingDefaults<'a> {
-    record: &'a [u8],
+    record: &'a [u8; 32],
     tokens: &'a [u8],
     strings: &'a [u8],
 }
@@ -24,7 +24,7 @@ impl<'a> SamplingDefaults<'a> {
     pub fn parse(bytes: &'a [u8], vocabulary: u32) -> Result<Self, Error> {
         let fail = |problem| Error::Section { section: "sampling", problem };
         let cut = fail("it is cut short");
-        let (record, rest) = bytes.split_at_checked(Self::RECORD_LEN).ok_or(cut)?;
+        let (record, rest) = bytes.split_first_chunk().ok_or(cut)?;
         let (count, rest) = rest.split_at_checked(4).ok_or(cut)?;
         let len = (read_u32(count, 0) as usize).checked_mul(4).ok_or(cut)?;
         let (tokens, rest) = rest.split_at_checked(len).ok_or(cut)?;
@@ -44,7 +44,7 @@ impl<'a> SamplingDefaults<'a> {
     }
 
     /// The settings record.
-    pub fn record(&self) -> &'a [u8] {
+    pub fn record(&self) -> &'a [u8; 32] {
         self.record
     }
 

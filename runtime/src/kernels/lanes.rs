@@ -299,7 +299,7 @@ pub fn scores_f32(query: &[f32], keys: &[f32], out: &mut [f32]) {
 pub fn exp_scores(scores: &mut [f32]) -> f32 {
     let max = max_by(scores, |v| v);
     for score in scores.iter_mut() {
-        *score = math::exp(*score - max);
+        *score = math::exp_nonpositive(*score - max);
     }
     sum_by(scores, |v| v)
 }

@@ -49,7 +49,12 @@ impl Stops {
 
     /// A gate for one text.
     pub fn gate(&self) -> TextGate<'_> {
-        TextGate { stops: self, matched: [0; MAX_STRINGS], stopped: false }
+        self.resume(GateState::default())
+    }
+
+    /// A gate for a text that an earlier gate of these stops has seen the beginning of.
+    pub fn resume(&self, state: GateState) -> TextGate<'_> {
+        TextGate { stops: self, state }
     }
 }
 
@@ -57,6 +62,12 @@ impl Stops {
 #[derive(Clone, Copy, Debug)]
 pub struct TextGate<'s> {
     stops: &'s Stops,
+    state: GateState,
+}
+
+/// What a [`TextGate`] remembers of the text so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GateState {
     /// Per stop string, how many of its first bytes the text so far ends with.
     matched: [u8; MAX_STRINGS],
     stopped: bool,
@@ -69,12 +80,12 @@ impl<'s> TextGate<'s> {
     /// it and everything later is dropped.
     pub fn push<'t>(&mut self, text: &'t str) -> Released<'s, 't> {
         let held = self.finish();
-        if self.stopped {
+        if self.state.stopped {
             return Released::up_to(0, held, text);
         }
         for (position, byte) in text.bytes().enumerate() {
             if let Some(length) = self.advance(byte) {
-                self.stopped = true;
+                self.state.stopped = true;
                 return Released::up_to(held.len() + position + 1 - length, held, text);
             }
         }
@@ -83,15 +94,20 @@ impl<'s> TextGate<'s> {
 
     /// Whether a stop string was completed.
     pub fn stopped(&self) -> bool {
-        self.stopped
+        self.state.stopped
+    }
+
+    /// What the gate remembers, for [`Stops::resume`].
+    pub fn state(&self) -> GateState {
+        self.state
     }
 
     /// The text held back, to be released when the text ends for another reason; empty once stopped.
     pub fn finish(&self) -> &'s str {
-        if self.stopped {
+        if self.state.stopped {
             return "";
         }
-        let states = self.stops.strings.iter().zip(self.matched);
+        let states = self.stops.strings.iter().zip(self.state.matched);
         let longest = states.max_by_key(|(_, matched)| *matched);
         longest.map_or("", |(pattern, matched)| &pattern.text[..usize::from(matched)])
     }
@@ -99,7 +115,7 @@ impl<'s> TextGate<'s> {
     /// The length of the longest stop string that ends with this byte.
     fn advance(&mut self, byte: u8) -> Option<usize> {
         let mut complete = None;
-        for (pattern, matched) in self.stops.strings.iter().zip(&mut self.matched) {
+        for (pattern, matched) in self.stops.strings.iter().zip(&mut self.state.matched) {
             *matched = pattern.advance(*matched, byte);
             if usize::from(*matched) == pattern.text.len() {
                 complete = complete.max(Some(pattern.text.len()));
