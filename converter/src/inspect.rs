@@ -40,8 +40,8 @@ pub struct Report {
     pub tensors: Vec<TensorSize>,
     /// What a session needs.
     pub memory: Memory,
-    /// The vocabulary; an error message where the section cannot be read.
-    pub tokenizer: Result<Vocabulary, String>,
+    /// The tokenizer, if there is one.
+    pub tokenizer: Option<Vocabulary>,
     /// The file's sampling defaults.
     pub sampling: Defaults,
     /// The golden transcript, if there is one.
@@ -186,7 +186,7 @@ pub fn inspect(model: &Model<'_>, options: &SessionOptions) -> Result<Report, Er
         parts: shares(&entries, file_bytes, |entry| part(entry.role).to_owned()),
         tensors: entries.iter().map(tensor).collect(),
         memory: memory(model, options)?,
-        tokenizer: Tokenizer::parse(file.tokenizer).map(vocabulary).map_err(|error| error.to_string()),
+        tokenizer: model.tokenizer().map(vocabulary),
         sampling: defaults(file),
         golden: (!file.golden.is_empty()).then(|| transcript(file)),
         metadata: file.metadata.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
@@ -293,7 +293,7 @@ fn memory(model: &Model<'_>, options: &SessionOptions) -> Result<Memory, Error> 
     })
 }
 
-fn vocabulary(tokenizer: Tokenizer<'_>) -> Vocabulary {
+fn vocabulary(tokenizer: &Tokenizer<'_>) -> Vocabulary {
     use whit::tokenizer::Kind;
     Vocabulary {
         kind: match tokenizer.header().kind {

@@ -1,0 +1,5 @@
+//! Importers: a foreign checkpoint to a [`Checkpoint`](crate::checkpoint::Checkpoint), each in its own file.
+
+mod error;
+
+pub use error::{ImportError, Problem};
