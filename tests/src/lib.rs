@@ -1,1 +1,7 @@
-//! whit: tests.
+//! What no single package can check, and what such checks need: real data, random checkpoints, and an independent
+//! reference in f64. Nothing here is part of what whit ships.
+
+pub mod checkpoints;
+pub mod data;
+pub mod npz;
+pub mod reference;
