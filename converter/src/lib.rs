@@ -1,3 +1,4 @@
 //! The offline half of whit: importing checkpoints, quantizing them, writing and measuring `.whit` files.
 
 pub mod checkpoint;
+pub mod tokenizer;
