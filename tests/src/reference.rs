@@ -45,6 +45,11 @@ impl Reference {
     }
 }
 
+/// The rotary frequencies of a Llama configuration, in radians per position, one for each pair of a head.
+pub fn rotary_frequencies(config: &Value, head_width: usize) -> Vec<f64> {
+    llama::frequencies(config, head_width)
+}
+
 /// The size `name` of a configuration; `default` where it is absent.
 fn size(config: &Value, name: &str, default: Option<usize>) -> usize {
     let found = config[name].as_u64().map(|size| size as usize);
