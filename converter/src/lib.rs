@@ -12,5 +12,6 @@ pub mod golden;
 pub mod import;
 pub mod inspect;
 mod map;
+pub mod tokenizer;
 mod usage;
 pub mod verify;

@@ -314,8 +314,8 @@ impl Source for Whole<'_, '_> {
     }
 }
 
-/// int4 weights in groups of `Q` steps: 4 for groups of 16 columns, 8 for the others, which are taken 32 columns
-/// at a time with the same scale, so that a sum over one always fits i16: 8 · 127 · 32 = 32 512.
+/// int4 weights in groups of `Q` steps: 4 for groups of 16 columns, 8 for the others (and for whole rows, whose
+/// scale is 1), which are taken 32 columns at a time with the same scale, so that a sum over one always fits i16: 8 · 127 · 32 = 32 512.
 #[derive(Clone, Copy)]
 pub(super) struct Grouped<'m, 'a, const Q: usize>(pub(super) &'m MatrixI4<'a>);
 
@@ -342,7 +342,10 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
         for r in 0..R {
             let packed = self.0.block_group_scale(block + r).as_chunks::<LANES>().0;
             for (scale, group) in scales.iter_mut().zip(groups.clone()) {
-                let packed = &packed[group * 4 * Q / self.0.group()];
+                let packed = match self.0.group() {
+                    0 => [1; LANES],
+                    width => packed[group * 4 * Q / width],
+                };
                 scale[r] = packed.map(|s| i32::from(i16::from(s) as u16).wrapping_mul(K::SPREAD));
             }
         }
