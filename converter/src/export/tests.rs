@@ -244,7 +244,7 @@ fn the_tables_say_how_the_file_was_made() {
     let weights = "int4, groups of 32; embedding int8";
     let expected = [("converter", converter), ("name", "small"), ("source", "made up"), ("weights", weights)];
     assert_eq!(metadata, expected);
-    assert_eq!(file.sampling.record(), Sampling::creative().to_bytes());
+    assert_eq!(*file.sampling.record(), Sampling::creative().to_bytes());
     assert_eq!(file.sampling.stop_tokens().map(|token| token.0).collect::<Vec<_>>(), [3, 36]);
     assert_eq!(file.sampling.stop_strings().count(), 0);
     assert!(file.golden.is_empty());

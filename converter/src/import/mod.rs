@@ -1,5 +1,7 @@
 //! Importers: a foreign checkpoint to a [`Checkpoint`](crate::checkpoint::Checkpoint), each in its own file.
 
 mod error;
+pub mod huggingface;
+mod rows;
 
 pub use error::{ImportError, Problem};
