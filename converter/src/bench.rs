@@ -115,7 +115,11 @@ struct Speed {
 ///
 /// # Errors
 /// A message: the file cannot be opened, or a session cannot be made.
-pub fn bench(path: &Path, options: &Options, mut progress: impl FnMut(usize, usize)) -> Result<Report, String> {
+pub fn bench(
+    path: &Path,
+    options: &Options,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Report, String> {
     let name = path.display().to_string();
     let about = |error: String| format!("{name}: {error}");
     let pool = ThreadPool::new(options.threads).map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -125,9 +129,8 @@ pub fn bench(path: &Path, options: &Options, mut progress: impl FnMut(usize, usi
     let session_options = session_options(&model, options, &pool);
     let arena_bytes = model.arena_size(&session_options).map_err(|error| about(error.to_string()))?;
     let mut arena = Arena::new(arena_bytes).map_err(about)?;
-    let mut session = model
-        .session_on(&pool, arena.bytes(), session_options)
-        .map_err(|error| about(error.to_string()))?;
+    let mut session =
+        model.session_on(&pool, arena.bytes(), session_options).map_err(|error| about(error.to_string()))?;
     let tokens = tokens(&model, session_options.context, options.seed);
     let prompt = &tokens[..options.prompt_tokens.min(tokens.len())];
     let decoded = &tokens[..options.decode_tokens.min(tokens.len())];
@@ -212,10 +215,7 @@ fn tokens(model: &Model<'_>, count: usize, seed: u64) -> Vec<Token> {
 }
 
 /// The medians of `repeats` runs, after one that is not counted.
-fn measure(
-    repeats: usize,
-    mut run: impl FnMut(usize) -> Result<Speed, String>,
-) -> Result<Speed, String> {
+fn measure(repeats: usize, mut run: impl FnMut(usize) -> Result<Speed, String>) -> Result<Speed, String> {
     run(0)?;
     let speeds = (1..=repeats).map(run).collect::<Result<Vec<_>, _>>()?;
     let cpu: Option<Vec<f64>> = speeds.iter().map(|speed| speed.cpu).collect();

@@ -112,13 +112,21 @@ fn same_vocabulary(model: &Model<'_>, reference: &Model<'_>) -> Result<(), Strin
         return Err(format!("vocabulary: expected that of the reference, {other} tokens, found {own}"));
     }
     if model.file().tokenizer != reference.file().tokenizer {
-        return Err("tokenizer: expected that of the reference, found another; import both from one checkpoint".into());
+        return Err(
+            "tokenizer: expected that of the reference, found another; import both from one checkpoint"
+                .into(),
+        );
     }
     Ok(())
 }
 
 fn options(model: &Model<'_>, windows: &Windows, workers: &dyn Workers) -> SessionOptions {
-    SessionOptions { batch: CHUNK, logits: CHUNK, workers: workers.count(), ..model.options(windows.context()) }
+    SessionOptions {
+        batch: CHUNK,
+        logits: CHUNK,
+        workers: workers.count(),
+        ..model.options(windows.context())
+    }
 }
 
 fn arena(model: &Model<'_>, windows: &Windows, workers: &dyn Workers) -> Result<Arena, String> {

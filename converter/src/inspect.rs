@@ -261,8 +261,12 @@ fn shares(entries: &[TensorEntry], file_bytes: u64, name: impl Fn(&TensorEntry) 
     }
     let mut shares: Vec<Share> = by_name
         .into_iter()
-        .map(|(name, [tensors, parameters, bytes])| {
-            Share { name, tensors, parameters, bytes, share_of_file: bytes as f64 / file_bytes as f64 }
+        .map(|(name, [tensors, parameters, bytes])| Share {
+            name,
+            tensors,
+            parameters,
+            bytes,
+            share_of_file: bytes as f64 / file_bytes as f64,
         })
         .collect();
     shares.sort_by_key(|share| core::cmp::Reverse(share.bytes));

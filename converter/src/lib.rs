@@ -2,7 +2,7 @@
 //!
 //! The library computes and returns values; [`cli`] alone prints.
 
-mod arena;
+pub mod arena;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
@@ -13,5 +13,5 @@ pub mod import;
 pub mod inspect;
 mod map;
 pub mod tokenizer;
-mod usage;
+pub mod usage;
 pub mod verify;

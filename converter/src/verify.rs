@@ -56,7 +56,8 @@ pub fn verify(bytes: &[u8], mut each: impl FnMut(Check)) {
     let Ok(model) = Model::parse(bytes) else { return };
     for backend in Backend::available() {
         for threads in [1, 2] {
-            let name = format!("golden {}, {threads} thread{}", backend.name(), if threads == 1 { "" } else { "s" });
+            let name =
+                format!("golden {}, {threads} thread{}", backend.name(), if threads == 1 { "" } else { "s" });
             each(check(&name, golden_holds(model.with_backend(backend), threads)));
         }
     }
@@ -80,13 +81,16 @@ fn tokenizer(file: &File<'_>) -> Check {
         tokenizer.verify()?;
         Ok(tokenizer.vocab_size())
     });
-    check("tokenizer", match result {
-        Ok(tokens) if tokens > vocabulary => {
-            Err(format!("it has {tokens} tokens, the model's vocabulary only {vocabulary}"))
-        }
-        Ok(tokens) => Ok(format!("{tokens} tokens; every table holds its rule")),
-        Err(error) => Err(error.to_string()),
-    })
+    check(
+        "tokenizer",
+        match result {
+            Ok(tokens) if tokens > vocabulary => {
+                Err(format!("it has {tokens} tokens, the model's vocabulary only {vocabulary}"))
+            }
+            Ok(tokens) => Ok(format!("{tokens} tokens; every table holds its rule")),
+            Err(error) => Err(error.to_string()),
+        },
+    )
 }
 
 fn sampling(file: &File<'_>) -> Check {
@@ -94,7 +98,10 @@ fn sampling(file: &File<'_>) -> Check {
         model.stops()?;
         model.sampling()
     });
-    check("sampling", result.map(|_| "settings and stops are in range".into()).map_err(|error| error.to_string()))
+    check(
+        "sampling",
+        result.map(|_| "settings and stops are in range".into()).map_err(|error| error.to_string()),
+    )
 }
 
 /// Names every tensor that holds a number that is infinite or none.

@@ -46,7 +46,10 @@ impl BackendArg {
         let Some(name) = self.backend.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
         Backend::named(name).map(Some).ok_or_else(|| {
             let available: Vec<_> = Backend::available().map(Backend::name).collect();
-            Failure::Usage(format!("backend `{name}` is not available here; there are: {}", available.join(", ")))
+            Failure::Usage(format!(
+                "backend `{name}` is not available here; there are: {}",
+                available.join(", ")
+            ))
         })
     }
 
@@ -67,15 +70,16 @@ pub(super) struct ThreadsArg {
 impl ThreadsArg {
     /// The threads asked for, or as many as `model` can use.
     pub(super) fn pool(&self, model: &Model<'_>) -> Result<ThreadPool, Failure> {
-        let threads = self.threads.map_or_else(|| useful_threads(model), usize::from);
+        let threads =
+            self.threads.map_or_else(|| useful_threads(weight_bytes_per_token(model.file())), usize::from);
         ThreadPool::new(threads).map_err(|error| Failure::Failed(format!("cannot start a thread: {error}")))
     }
 }
 
-fn useful_threads(model: &Model<'_>) -> usize {
-    let cpus = available_parallelism().map_or(1, usize::from);
-    let useful = weight_bytes_per_token(model.file()) / BYTES_PER_THREAD;
-    usize::try_from(useful).unwrap_or(cpus).clamp(1, cpus.min(256))
+/// As many threads as are worth their cost when a token reads `bytes` of weights.
+pub(super) fn useful_threads(bytes: u64) -> usize {
+    let cpus = available_parallelism().map_or(1, usize::from).min(256);
+    usize::try_from(bytes / BYTES_PER_THREAD).unwrap_or(cpus).clamp(1, cpus)
 }
 
 /// The session's context.
@@ -107,5 +111,10 @@ pub(super) fn session_options(
     cache: Option<Cache>,
 ) -> SessionOptions {
     let own = model.options(context);
-    SessionOptions { batch: BATCH.min(context), workers, cache: cache.map_or(own.cache, CacheKind::from), ..own }
+    SessionOptions {
+        batch: BATCH.min(context),
+        workers,
+        cache: cache.map_or(own.cache, CacheKind::from),
+        ..own
+    }
 }

@@ -100,7 +100,8 @@ fn windows(
 ) -> Result<Windows, Failure> {
     let about = Failure::about(&args.text);
     let text = Map::open(&args.text).map_err(|error| about(&format_args!("cannot be read: {error}")))?;
-    let tokenizer = model.tokenizer().ok_or_else(|| file.fail(&"it has no tokenizer, so it cannot read a text"))?;
+    let tokenizer =
+        model.tokenizer().ok_or_else(|| file.fail(&"it has no tokenizer, so it cannot read a text"))?;
     let most = args.max_tokens.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     Windows::new(&Text::new(&text, args.split.as_deref()), tokenizer, context, most)
         .map_err(|error| about(&error))

@@ -1,6 +1,7 @@
 //! How a command ends when it does not succeed.
 
 use super::output::note;
+use crate::export::ExportError;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -17,6 +18,8 @@ pub(super) enum Failure {
     Closed,
     /// The report that was printed says it all. Exit code 1.
     Reported,
+    /// The user broke off. Exit code 130, as shells have it.
+    Interrupted,
 }
 
 impl Failure {
@@ -42,9 +45,19 @@ impl Failure {
             Self::Usage(message) => (2, message),
             Self::Closed => return ExitCode::SUCCESS,
             Self::Reported => return ExitCode::FAILURE,
+            Self::Interrupted => (super::interrupt::EXIT_CODE, "interrupted; nothing was written".to_owned()),
         };
         note(format_args!("error: {message}"));
         ExitCode::from(code)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Stopped => Self::Interrupted,
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 

@@ -98,7 +98,10 @@ fn architecture(report: &Report) -> Vec<(&'static str, String)> {
         ("norm", norm),
         ("positions", a.positions.to_owned()),
         ("attends to", window),
-        ("vocabulary", format!("{}{}", grouped(a.vocabulary.into()), if a.tied { ", tied output" } else { "" })),
+        (
+            "vocabulary",
+            format!("{}{}", grouped(a.vocabulary.into()), if a.tied { ", tied output" } else { "" }),
+        ),
         ("context", grouped(a.context.into())),
         ("biases", biases),
     ]
@@ -136,13 +139,18 @@ fn memory(report: &Report) -> Vec<(&'static str, String)> {
     vec![
         ("context", grouped(m.context as u64)),
         ("keys and values", format!("{} ({})", grouped(m.cache_bytes as u64), m.cache)),
-        ("buffers", format!("{} ({} tokens a pass, {} threads)", grouped(m.buffer_bytes as u64), m.batch, m.workers)),
+        (
+            "buffers",
+            format!("{} ({} tokens a pass, {} threads)", grouped(m.buffer_bytes as u64), m.batch, m.workers),
+        ),
         ("arena", format!("{} bytes", grouped(m.arena_bytes as u64))),
     ]
 }
 
 fn tokenizer(report: &Report) -> Vec<(&'static str, String)> {
-    let Some(vocabulary) = &report.tokenizer else { return vec![("kind", "none: the file takes token ids only".into())] };
+    let Some(vocabulary) = &report.tokenizer else {
+        return vec![("kind", "none: the file takes token ids only".into())];
+    };
     let Vocabulary { kind, tokens, max_token_bytes, bos, eos, unk, pad } = vocabulary;
     let special = [("bos", bos), ("eos", eos), ("unk", unk), ("pad", pad)];
     let special: Vec<_> =
@@ -174,7 +182,10 @@ fn sampling(report: &Report) -> Vec<(&'static str, String)> {
         .collect();
     vec![
         ("defaults", if s.valid { settings } else { "out of range; see `whit verify`".to_owned() }),
-        ("stops at", if stops.is_empty() { "the tokenizer's end of text".to_owned() } else { stops.join(", ") }),
+        (
+            "stops at",
+            if stops.is_empty() { "the tokenizer's end of text".to_owned() } else { stops.join(", ") },
+        ),
         ("golden transcript", golden),
     ]
 }

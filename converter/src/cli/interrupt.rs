@@ -7,7 +7,7 @@ static WRITING: AtomicBool = AtomicBool::new(false);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// What a shell reports for a process that an interrupt ended.
-const EXIT_CODE: i32 = 130;
+pub(super) const EXIT_CODE: u8 = 130;
 
 /// While it lives, an interrupt is only noted; it then ends the process as always.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Guard {
         let handler = || {
             // The second interrupt is for those who cannot wait.
             if !WRITING.load(Ordering::SeqCst) || INTERRUPTED.swap(true, Ordering::SeqCst) {
-                std::process::exit(EXIT_CODE);
+                std::process::exit(i32::from(EXIT_CODE));
             }
         };
         match ctrlc::set_handler(handler) {
@@ -37,7 +37,7 @@ pub(super) fn interrupted() -> bool {
 
 /// An error if an interrupt was noted, so that what is unfinished is dropped and removed on the way out.
 pub(super) fn check() -> Result<(), Failure> {
-    if interrupted() { Err(Failure::Failed("interrupted; nothing was written".into())) } else { Ok(()) }
+    if interrupted() { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
 impl Drop for Guard {

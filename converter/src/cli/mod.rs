@@ -4,6 +4,7 @@
 
 mod bench;
 mod compute;
+mod conversion;
 mod eval;
 mod failure;
 mod import;
@@ -17,13 +18,15 @@ mod table;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use failure::Failure;
+
 use std::process::ExitCode;
 
 /// Small language models from one file, with the same bits on every core.
 #[derive(Debug, Parser)]
 #[command(name = "whit", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+#[command(
+    after_help = "Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

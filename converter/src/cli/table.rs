@@ -18,7 +18,10 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 /// Name and value, one pair a line.
 pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    pairs.iter().map(|(name, value)| format!("  {name:<width$}  {value}").trim_end().to_owned() + "\n").collect()
+    pairs
+        .iter()
+        .map(|(name, value)| format!("  {name:<width$}  {value}").trim_end().to_owned() + "\n")
+        .collect()
 }
 
 #[cfg(test)]

@@ -53,7 +53,12 @@ impl Windows {
     ///
     /// # Errors
     /// A message: the vocabulary cannot spell the text, or nothing is to be predicted.
-    pub fn new(text: &Text<'_>, tokenizer: &Tokenizer<'_>, context: usize, most: usize) -> Result<Self, String> {
+    pub fn new(
+        text: &Text<'_>,
+        tokenizer: &Tokenizer<'_>,
+        context: usize,
+        most: usize,
+    ) -> Result<Self, String> {
         let start = tokenizer.bos().or(tokenizer.eos());
         let mut this = Self { start, context, documents: Vec::new(), bytes: 0 };
         for document in text.documents() {

@@ -3,8 +3,8 @@
 use super::error::BadWeights;
 use super::options::encoding_name;
 use crate::checkpoint::Tensor;
-use std::ops::ControlFlow;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use whit::format::{Encoding, TensorEntry};
 use whit::quant::{MOST_WEIGHT, pack_block_i4, pack_block_i8, pack_f16};
 use whit::tensor::{LANES, MatrixI4, MatrixI8};

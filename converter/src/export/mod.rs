@@ -16,8 +16,8 @@ pub use options::{ExportOptions, GoldenShape, encoding_name};
 pub use pending::{Pending, Report};
 
 use crate::checkpoint::Checkpoint;
-use std::ops::ControlFlow;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use tables::Tables;
 
