@@ -26,8 +26,8 @@ pub(super) fn write_tensor(
     out.seek(SeekFrom::Start(at + layout.numbers_at()))?;
     for first in (0..rows).step_by(LANES) {
         let block = &mut weights[..LANES.min(rows - first) * cols];
-        for (row, weights) in block.chunks_exact_mut(cols).enumerate() {
-            tensor.rows.read(first + row, weights);
+        tensor.rows.read_block(first, block);
+        for (row, weights) in block.chunks_exact(cols).enumerate() {
             note_bad(&mut bad, tensor, entry.encoding, first + row, weights);
         }
         packer.pack(block, cols);

@@ -2,6 +2,7 @@
 
 mod error;
 pub mod huggingface;
+pub mod llama2c;
 mod rows;
 
 pub use error::{ImportError, Problem};
