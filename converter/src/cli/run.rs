@@ -31,22 +31,22 @@ use whit::{Error, Finish, Model, Session, Token};
 pub(super) struct Args {
     /// A .whit file, or a checkpoint, which is then imported to a temporary file first
     file: PathBuf,
-    /// The text to continue; `-` reads it from stdin; without it a text begins
+    /// The text to continue; `-` reads it from stdin, as it is; without it a text begins
     prompt: Option<String>,
     /// Divides the logits; 0 always takes the likeliest token
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Choose among the best K tokens only; 0 is off
     #[arg(long, value_name = "K")]
     top_k: Option<u32>,
     /// Choose among the best tokens that have this share of the probability; 1 is off
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f32>,
     /// Choose among tokens at least this fraction as probable as the best; 0 is off
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     min_p: Option<f32>,
     /// Make tokens that were seen lately less likely; 1 is off
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
     /// Names the random numbers
     #[arg(long, value_name = "N")]
@@ -139,14 +139,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         arena_bytes,
         peak_rss_bytes: peak_rss_bytes(),
     };
-    if timed.finish == Finish::ContextFull {
-        note(format_args!("the context of {} positions is full, so the text ends here", options.context));
-    }
     if args.stats {
         note(stats_text(&stats, prompt_tokens.len(), timed.tokens).trim_end());
     }
+    let ending = ending(&args, &timed, options.context);
     if !args.json {
-        return Ok(());
+        return ending;
     }
     print_json(&Report {
         file: args.file.display().to_string(),
@@ -156,7 +154,24 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         generated_tokens: timed.tokens,
         finish: finish_name(timed.finish),
         stats,
-    })
+    })?;
+    ending
+}
+
+/// A text that fills the context is a note, or a failure if the user asked for more.
+fn ending(args: &Args, timed: &Timed, context: usize) -> Result<(), Failure> {
+    match args.max_tokens {
+        _ if timed.finish != Finish::ContextFull => Ok(()),
+        None => {
+            note(format_args!("the context of {context} positions is full, so the text ends here"));
+            Ok(())
+        }
+        Some(most) => Err(Failure::Failed(format!(
+            "--max-tokens {most}: the context of {context} positions was full after {} tokens; ask for fewer tokens, \
+             or give a larger --context if the model allows",
+            timed.tokens
+        ))),
+    }
 }
 
 /// A directory, or a llama2.c file by its name: everything else is taken for a `.whit` file.

@@ -10,7 +10,8 @@ pub use error::{ImportError, Problem};
 
 use crate::checkpoint::Checkpoint;
 use crate::tokenizer::{self, TokenizerFileError, Vocabulary};
-use std::path::Path;
+use std::{fs::File, io::Read, path::Path};
+use whit::format::MAGIC;
 
 /// Reads the checkpoint at `path`: a Hugging Face directory, or a llama2.c file. `tokenizer` names the file of the
 /// tokenizer, which a directory also finds by itself.
@@ -26,6 +27,9 @@ pub fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Checkpoint<'static>
             };
             section(&vocabulary, request.vocabulary)
         });
+    }
+    if is_whit(path) {
+        return Err(already(path).into());
     }
     llama2c::import(path, |tokens| {
         let Some(file) = tokenizer else { return Err(no_tokenizer(path).into()) };
@@ -47,6 +51,23 @@ fn section(vocabulary: &Vocabulary, most: u32) -> Result<Vec<u8>, ImportError> {
         .into());
     }
     Ok(vocabulary.to_section()?)
+}
+
+/// Whether a `.whit` file is there; what cannot be read is the importer's to report.
+fn is_whit(path: &Path) -> bool {
+    let mut magic = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == MAGIC
+}
+
+fn already(path: &Path) -> Problem {
+    Problem {
+        file: path.display().to_string(),
+        subject: "first bytes".into(),
+        expected: "a checkpoint".into(),
+        found: "a .whit file".into(),
+        remedy: "it needs no import; to store it otherwise, import the checkpoint that it was made from",
+    }
 }
 
 fn no_tokenizer(path: &Path) -> Problem {
