@@ -199,11 +199,9 @@ fn load_ms(path: &Path, pool: &ThreadPool, options: &Options) -> Result<f64, Str
         let model = model(&map, options)?;
         let session_options = session_options(&model, options, pool);
         let mut arena = Arena::new(model.arena_size(&session_options).map_err(|error| error.to_string())?)?;
-        let session =
+        let _session =
             model.session_on(pool, arena.bytes(), session_options).map_err(|error| error.to_string())?;
-        let elapsed = start.elapsed();
-        drop(session);
-        Ok::<f64, String>(elapsed.as_secs_f64() * 1e3)
+        Ok::<f64, String>(start.elapsed().as_secs_f64() * 1e3)
     };
     Ok(median((0..11).map(|_| once()).collect::<Result<_, _>>()?))
 }
@@ -211,7 +209,7 @@ fn load_ms(path: &Path, pool: &ThreadPool, options: &Options) -> Result<f64, Str
 fn tokens(model: &Model<'_>, count: usize, seed: u64) -> Vec<Token> {
     let mut random = Random::new(seed);
     let vocabulary = u64::from(model.description().vocabulary);
-    (0..count).map(|_| Token((u64::from(random.next_u32()) * vocabulary >> 32) as u32)).collect()
+    (0..count).map(|_| Token(((u64::from(random.next_u32()) * vocabulary) >> 32) as u32)).collect()
 }
 
 /// The medians of `repeats` runs, after one that is not counted.

@@ -6,11 +6,10 @@ use std::time::Duration;
 pub fn cpu_time() -> Option<Duration> {
     #[cfg(unix)]
     {
+        use nix::sys::time::TimeValLike;
         let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).ok()?;
-        let micros = |time: nix::sys::time::TimeVal| {
-            u64::try_from(i64::from(time.tv_sec()) * 1_000_000 + i64::from(time.tv_usec())).unwrap_or(0)
-        };
-        Some(Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time())))
+        let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+        u64::try_from(micros).ok().map(Duration::from_micros)
     }
     #[cfg(not(unix))]
     None

@@ -17,7 +17,7 @@ use whit::format::MAGIC;
 
 /// Make a .whit file of a checkpoint: a Hugging Face directory, or a llama2.c .bin with its tokenizer
 ///
-/// The weights are mapped and written row by row. The file gets a golden transcript, which `whit verify` and a
+/// Weights become int8 unless told otherwise; they are read and written row by row. The file gets a golden transcript, which `whit verify` and a
 /// device's self-test replay. It appears whole or not at all; the same input gives the same bytes.
 ///
 /// JSON keys: file, source, tensors, parameters, file_bytes, source_bytes, ratio (file to source), bits_per_weight,

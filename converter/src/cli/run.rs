@@ -29,7 +29,7 @@ use whit::{Error, Finish, Model, Session, Token};
 /// prefill_tokens_per_s, decode_tokens_per_s, weight_bytes_per_token, arena_bytes, peak_rss_bytes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A .whit file, or a checkpoint, which is then imported to a temporary file first
+    /// A .whit file, or a checkpoint, which is then imported first, to a temporary file and as f32 unless told otherwise
     file: PathBuf,
     /// The text to continue; `-` reads it from stdin, as it is; without it a text begins
     prompt: Option<String>,
@@ -66,17 +66,17 @@ pub(super) struct Args {
     threads: ThreadsArg,
     #[command(flatten)]
     backend: BackendArg,
-    /// The tokenizer of a checkpoint, as for `whit import`
-    #[arg(long, value_name = "FILE", help_heading = "Checkpoints")]
-    tokenizer: Option<PathBuf>,
-    #[command(flatten, next_help_heading = "Checkpoints")]
-    weights: WeightsArgs,
     /// Tell speed and memory on stderr
     #[arg(long)]
     stats: bool,
     /// Report as JSON at the end instead of printing text
     #[arg(long)]
     json: bool,
+    /// The tokenizer of a checkpoint, as for `whit import`
+    #[arg(long, value_name = "FILE", help_heading = "Checkpoints")]
+    tokenizer: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Checkpoints")]
+    weights: WeightsArgs,
 }
 
 #[derive(serde::Serialize)]
