@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use core::ops::Range;
 
 /// Something that runs a job on a fixed number of workers.
-pub trait Workers: Sync {
+pub trait Workers: Sync + core::fmt::Debug {
     /// Number of workers, at least 1.
     fn count(&self) -> usize;
 

@@ -286,7 +286,7 @@ impl ActivationShape {
 
     /// Length of the quantized values.
     pub const fn data_len(&self) -> usize {
-        self.tokens * self.padded_cols()
+        self.tokens.saturating_mul(self.padded_cols())
     }
 
     /// Length of the sums of 16 values each.

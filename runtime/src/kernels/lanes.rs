@@ -158,11 +158,26 @@ pub fn widen_f16(bits: u16) -> f32 {
     f32::from_bits(sign | magnitude)
 }
 
+/// Scale of int8 steps for values up to `absmax`, and its inverse; both 0 where the values are too small to matter.
+#[inline(always)]
+fn step_of(absmax: f32) -> (f32, f32) {
+    if absmax < 1e-30 { (0.0, 0.0) } else { (absmax / 127.0, 127.0 / absmax) }
+}
+
+/// As [`quantize`], handing each number to `put` instead of packing it; returns the scale.
+#[inline(always)]
+pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, i8)) -> f32 {
+    let (scale, inverse) = step_of(max_by(x, f32::abs));
+    for (i, &x) in x.iter().enumerate() {
+        put(i, round_clamped(x * inverse, 127) as i8);
+    }
+    scale
+}
+
 /// Quantizes `x` to int8 with one scale: absmax / 127, half to even.
 #[inline(always)]
 pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
-    let absmax = max_by(x, f32::abs);
-    let (scale, inverse) = if absmax < 1e-30 { (0.0, 0.0) } else { (absmax / 127.0, 127.0 / absmax) };
+    let (scale, inverse) = step_of(max_by(x, f32::abs));
     let (chunks, rest) = x.as_chunks::<LANES>();
     out.set(token, scale, |i| {
         let mut values = [0; 16];
@@ -263,11 +278,11 @@ pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
     }
 }
 
-/// Attention scores from an f32 cache: `out[p] = (Σ_d q[d] · k[p][d]) · scale`, summed in order of `d`.
+/// Attention scores from an f32 cache: `out[p] = Σ_d q[d] · k[p][d]`, summed in order of `d`.
 ///
 /// `keys` is `[positions / 16][q.len()][16]`, `out` has room for whole blocks.
 #[inline(always)]
-pub fn scores_f32(query: &[f32], keys: &[f32], scale: f32, out: &mut [f32]) {
+pub fn scores_f32(query: &[f32], keys: &[f32], out: &mut [f32]) {
     for (keys, out) in keys.chunks_exact(query.len() * LANES).zip(out.as_chunks_mut::<LANES>().0) {
         let mut lanes = [0.0; LANES];
         for (&q, k) in query.iter().zip(keys.as_chunks::<LANES>().0) {
@@ -275,9 +290,7 @@ pub fn scores_f32(query: &[f32], keys: &[f32], scale: f32, out: &mut [f32]) {
                 lanes[l] += q * k[l];
             }
         }
-        for l in 0..LANES {
-            out[l] = lanes[l] * scale;
-        }
+        *out = lanes;
     }
 }
 
@@ -286,7 +299,7 @@ pub fn scores_f32(query: &[f32], keys: &[f32], scale: f32, out: &mut [f32]) {
 pub fn exp_scores(scores: &mut [f32]) -> f32 {
     let max = max_by(scores, |v| v);
     for score in scores.iter_mut() {
-        *score = math::exp(*score - max);
+        *score = math::exp_nonpositive(*score - max);
     }
     sum_by(scores, |v| v)
 }

@@ -120,6 +120,14 @@ pub trait Kernels: Copy + Send + Sync {
         );
     }
 
+    /// See [`lanes::scale`].
+    fn scale(self, x: &mut [f32], factor: f32) {
+        self.enter(
+            #[inline(always)]
+            || lanes::scale(x, factor),
+        );
+    }
+
     /// See [`lanes::activate`].
     fn activate(self, activation: Activation, x: &mut [f32]) {
         self.enter(
@@ -145,10 +153,10 @@ pub trait Kernels: Copy + Send + Sync {
     }
 
     /// See [`lanes::scores_f32`].
-    fn scores_f32(self, query: &[f32], keys: &[f32], scale: f32, out: &mut [f32]) {
+    fn scores_f32(self, query: &[f32], keys: &[f32], out: &mut [f32]) {
         self.enter(
             #[inline(always)]
-            || lanes::scores_f32(query, keys, scale, out),
+            || lanes::scores_f32(query, keys, out),
         );
     }
 

@@ -139,8 +139,8 @@ impl Vectors {
         let Some(cache) = room.take::<f32>(PADDED * self.len) else { return Ok(None) };
         fill(cache, false, &mut Random::new(37));
         let (mut found, mut expected) = ([0.0; PADDED], [0.0; PADDED]);
-        Scalar.scores_f32(operands.x, cache, 0.125, &mut expected);
-        kernels.scores_f32(operands.x, cache, 0.125, &mut found);
+        Scalar.scores_f32(operands.x, cache, &mut expected);
+        kernels.scores_f32(operands.x, cache, &mut found);
         mismatch("scores_f32", PADDED, self.len, 1, &found, &expected)?;
         let Operands { found: out, expected: out_expected, .. } = operands;
         let values = &cache[..POSITIONS * self.len];
