@@ -215,12 +215,13 @@ for_avx512! {
                 2 => -8 * i32::from(panel.sums[group]),
                 _ => -8 * (i32::from(panel.sums[2 * group]) + i32::from(panel.sums[2 * group + 1])),
             };
-            let whole = steps / S;
-            for group in 0..whole {
+            let (whole, last) = x.as_chunks::<S>();
+            for group in 0..whole.len() {
                 add(group, nibbles(weights, group * S, S, x, offset(group)));
             }
-            if steps % S != 0 {
-                add(whole, nibbles(weights, whole * S, steps % S, x, offset(whole)));
+            if !last.is_empty() {
+                let group = whole.len();
+                add(group, nibbles(weights, group * S, last.len(), x, offset(group)));
             }
             sums
         };
