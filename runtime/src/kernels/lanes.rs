@@ -179,19 +179,24 @@ pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, i8)) -> f32 {
 pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
     let (scale, inverse) = step_of(max_by(x, f32::abs));
     let (chunks, rest) = x.as_chunks::<LANES>();
-    out.set(token, scale, |i| {
-        let mut values = [0; 16];
-        if let Some(chunk) = chunks.get(i) {
-            for l in 0..LANES {
-                values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
+    out.set(
+        token,
+        scale,
+        #[inline(always)]
+        |i| {
+            let mut values = [0; 16];
+            if let Some(chunk) = chunks.get(i) {
+                for l in 0..LANES {
+                    values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
+                }
+            } else if i == chunks.len() {
+                for (value, &x) in values.iter_mut().zip(rest) {
+                    *value = round_clamped(x * inverse, 127) as i8;
+                }
             }
-        } else if i == chunks.len() {
-            for (value, &x) in values.iter_mut().zip(rest) {
-                *value = round_clamped(x * inverse, 127) as i8;
-            }
-        }
-        values
-    });
+            values
+        },
+    );
 }
 
 /// Root-mean-square norm (Zhang and Sennrich 2019): `x / sqrt(mean(x²) + epsilon) · weight`.
@@ -355,26 +360,37 @@ pub fn weights_i8(
     } else {
         (largest / WIDE_MAX as f32 / sum, WIDE_MAX as f32 / largest)
     };
-    let digit = |which: usize| {
-        let scores = &*scores;
-        move |i: usize| -> [i8; 16] {
-            let mut digits = [0; 16];
-            let start = i * LANES;
-            if start >= skip && start - skip + LANES <= scores.len() {
-                let scores = &scores[start - skip..][..LANES];
-                for l in 0..LANES {
-                    digits[l] = split_wide(round_clamped(scores[l] * inverse, WIDE_MAX))[which];
-                }
-            } else {
-                for (l, digit) in digits.iter_mut().enumerate() {
-                    if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| scores.get(p)) {
-                        *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
-                    }
-                }
-            }
-            digits
+    let scores = &*scores;
+    out.set(
+        2 * query,
+        scale * 255.0,
+        #[inline(always)]
+        |i| weight_digits(scores, inverse, skip, i, 0),
+    );
+    out.set(
+        2 * query + 1,
+        scale,
+        #[inline(always)]
+        |i| weight_digits(scores, inverse, skip, i, 1),
+    );
+}
+
+/// Digit `which` of columns `16 i ..`: those before `skip` and after the last weight are 0.
+#[inline(always)]
+fn weight_digits(weights: &[f32], inverse: f32, skip: usize, i: usize, which: usize) -> [i8; 16] {
+    let mut digits = [0; 16];
+    let start = i * LANES;
+    if start >= skip && start - skip + LANES <= weights.len() {
+        let weights = &weights[start - skip..][..LANES];
+        for l in 0..LANES {
+            digits[l] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX))[which];
         }
-    };
-    out.set(2 * query, scale * 255.0, digit(0));
-    out.set(2 * query + 1, scale, digit(1));
+    } else {
+        for (l, digit) in digits.iter_mut().enumerate() {
+            if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| weights.get(p)) {
+                *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
+            }
+        }
+    }
+    digits
 }
