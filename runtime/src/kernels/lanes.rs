@@ -189,17 +189,16 @@ pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
 /// Elements `16 i ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
 #[inline(always)]
 fn rounded(x: &[f32], inverse: f32, i: usize) -> [i8; LANES] {
-    let mut lanes = [0.0; LANES];
-    if let Some(chunk) = x.get(i * LANES..(i + 1) * LANES) {
-        lanes.copy_from_slice(chunk);
-    } else if let Some(rest) = x.get(i * LANES..) {
-        for (lane, &x) in lanes.iter_mut().zip(rest) {
-            *lane = x;
-        }
-    }
     let mut values = [0; LANES];
-    for l in 0..LANES {
-        values[l] = round_clamped(lanes[l] * inverse, 127) as i8;
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    if let Some(chunk) = chunks.get(i) {
+        for l in 0..LANES {
+            values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
+        }
+    } else if i == chunks.len() {
+        for (value, &x) in values.iter_mut().zip(rest) {
+            *value = round_clamped(x * inverse, 127) as i8;
+        }
     }
     values
 }
@@ -370,35 +369,32 @@ pub fn weights_i8(
         2 * query,
         scale * 255.0,
         #[inline(always)]
-        |i| digits(scores, inverse, skip, i)[0],
+        |i| weight_digits(scores, inverse, skip, i, 0),
     );
     out.set(
         2 * query + 1,
         scale,
         #[inline(always)]
-        |i| digits(scores, inverse, skip, i)[1],
+        |i| weight_digits(scores, inverse, skip, i, 1),
     );
 }
 
-/// Both digits of columns `16 i ..`, of which column `skip` is the first weight.
+/// Digit `which` of columns `16 i ..`: those before `skip` and after the last weight are 0.
 #[inline(always)]
-fn digits(weights: &[f32], inverse: f32, skip: usize, i: usize) -> [[i8; LANES]; 2] {
+fn weight_digits(weights: &[f32], inverse: f32, skip: usize, i: usize, which: usize) -> [i8; 16] {
+    let mut digits = [0; 16];
     let start = i * LANES;
-    let mut lanes = [0.0; LANES];
     if start >= skip && start - skip + LANES <= weights.len() {
-        lanes.copy_from_slice(&weights[start - skip..][..LANES]);
+        let weights = &weights[start - skip..][..LANES];
+        for l in 0..LANES {
+            digits[l] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX))[which];
+        }
     } else {
-        for (l, lane) in lanes.iter_mut().enumerate() {
-            if let Some(&weight) = (start + l).checked_sub(skip).and_then(|column| weights.get(column)) {
-                *lane = weight;
+        for (l, digit) in digits.iter_mut().enumerate() {
+            if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| weights.get(p)) {
+                *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
             }
         }
-    }
-    let mut digits = [[0; LANES]; 2];
-    for l in 0..LANES {
-        let [high, low] = split_wide(round_clamped(lanes[l] * inverse, WIDE_MAX));
-        digits[0][l] = high;
-        digits[1][l] = low;
     }
     digits
 }
