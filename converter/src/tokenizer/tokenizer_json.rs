@@ -4,7 +4,7 @@
 //! names it. Added tokens' `lstrip`, `rstrip`, `single_word` and `normalized` are not followed: their text is recognised
 //! literally, and only on request. `truncation` and `padding` are not the tokenizer's and are ignored.
 
-use super::gpt2::{byte_level, check_ids, ranked_merges};
+use super::gpt2::{byte_level, check_id, check_ids, ranked_merges};
 use super::vocabulary::is_one_character;
 use super::{Result, TokenizerFileError, Vocabulary, content, read};
 use serde::Deserialize;
@@ -93,6 +93,9 @@ pub fn parse(bytes: &[u8], file: &Path) -> Result<Vocabulary> {
     }
     let model = Model::deserialize(&parts.model).map_err(not_json)?;
     check_model(file, &model)?;
+    for token in &parts.added_tokens {
+        check_id(file, &token.content, token.id, model.vocab.len() + parts.added_tokens.len())?;
+    }
     let mut vocabulary =
         match steps(&parts.pre_tokenizer, "pretokenizers").iter().any(|step| kind(step) == "ByteLevel") {
             true => byte_level_model(file, &parts, &model)?,
