@@ -14,6 +14,16 @@ pub trait Rows {
 
     /// Writes row `row` to `out`, `[cols]`, as f32.
     fn read(&self, row: usize, out: &mut [f32]);
+
+    /// Writes the rows from `first_row` on to `out`, `[count][cols]`: as many as `out` has room for.
+    ///
+    /// A source that stores the transposed matrix reads a block of rows in one pass over its memory, where single
+    /// rows would touch all of it once per row.
+    fn read_block(&self, first_row: usize, out: &mut [f32]) {
+        for (i, out) in out.chunks_exact_mut(self.cols().max(1)).enumerate() {
+            self.read(first_row + i, out);
+        }
+    }
 }
 
 /// One tensor of a checkpoint, in the runtime's layout: `[outputs, inputs]`, projections fused as [`Role`] says.
