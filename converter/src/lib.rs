@@ -4,3 +4,4 @@ pub mod checkpoint;
 pub mod export;
 pub mod import;
 mod map;
+pub mod tokenizer;

@@ -4,7 +4,7 @@
 //! writes to it changes the numbers that are read. Both need a program that edits a checkpoint during its import.
 
 use memmap2::Mmap;
-use std::{fs::File, io, ops::Deref, path::Path};
+use std::{fs::File, io, ops::Deref, ops::Range, path::Path};
 
 /// A read-only memory map of a whole file.
 #[derive(Debug)]
@@ -25,6 +25,23 @@ impl Map {
         // SAFETY: the map is read-only and private to this value. Its bytes are only ever read as plain numbers,
         // for which every value is checked or harmless, so a concurrent writer cannot break an invariant.
         Ok(Self(unsafe { Mmap::map(&file)? }))
+    }
+
+    /// Gives back the memory of the pages that hold `range`; reading them again brings them in again. Without this, a
+    /// program that reads a whole map once counts all of it as its own until memory is short.
+    #[allow(unsafe_code)]
+    pub(crate) fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        {
+            // SAFETY: `DontNeed` loses changes that are not in the file, and a read-only map has none.
+            let released = unsafe {
+                self.0.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
+            };
+            // Advice that the system does not take costs memory, not correctness.
+            drop(released);
+        }
+        #[cfg(not(unix))]
+        let _ = range;
     }
 }
 

@@ -5,6 +5,8 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "std")]
+mod aligned;
 mod arena;
 mod attention;
 mod cache;
@@ -26,6 +28,8 @@ pub mod threads;
 pub mod tokenizer;
 mod transformer;
 
+#[cfg(feature = "std")]
+pub use aligned::AlignedBytes;
 pub use arena::Aligned;
 pub use error::Error;
 pub use generate::{Finish, Generation, Piece};

@@ -5,6 +5,9 @@ use crate::map::Map;
 use half::{bf16, f16};
 use std::sync::Arc;
 
+/// Bytes from which on a tensor's memory is given back after reading; below, it is not worth a system call.
+const RELEASED_FROM: usize = 1 << 18;
+
 /// How one number is stored, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
@@ -79,6 +82,15 @@ impl Stored {
         Some(Self { map, start, element, rows, cols, order })
     }
 
+    /// Gives the memory of the whole tensor back once its last row is read: readers go from the first row to the
+    /// last, so the memory in use stays that of one tensor.
+    fn release_after(&self, end_row: usize) {
+        let len = self.rows * self.cols * self.element.len();
+        if end_row == self.rows && len >= RELEASED_FROM {
+            self.map.release(self.start..self.start + len);
+        }
+    }
+
     /// The bytes of `count` numbers, the first of which is number `index`.
     fn numbers(&self, index: usize, count: usize) -> &[u8] {
         &self.map[self.start + index * self.element.len()..][..count * self.element.len()]
@@ -111,6 +123,7 @@ impl Rows for Stored {
                 }
             }
         }
+        self.release_after(first_row + count);
     }
 }
 

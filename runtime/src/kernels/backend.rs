@@ -1,5 +1,7 @@
 //! The choice of a backend: made once, at the outermost call.
 
+#[cfg(target_arch = "x86_64")]
+use super::{Avx2, Avx512};
 use super::{Kernels, Scalar};
 
 /// Work that is compiled once for each backend.
@@ -17,18 +19,28 @@ pub trait WithKernels {
 pub enum Backend {
     /// Plain Rust.
     Scalar(Scalar),
+    /// x86-64 with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// x86-64 with AVX-512 and VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
 }
 
 impl Backend {
     /// The fastest backend that this CPU can run. Without the `std` feature: the best that the target itself
     /// guarantees.
     pub fn detect() -> Self {
-        Self::Scalar(Scalar)
+        Self::available().last().unwrap_or(Self::Scalar(Scalar))
     }
 
     /// All backends that this CPU can run, slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::Scalar(Scalar)].into_iter()
+        #[cfg(target_arch = "x86_64")]
+        let vector = [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512)];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vector = [];
+        core::iter::once(Self::Scalar(Scalar)).chain(vector.into_iter().flatten())
     }
 
     /// The backend called `name`, if this CPU can run it.
@@ -53,6 +65,10 @@ impl Backend {
     pub fn run<W: WithKernels>(self, work: W) -> W::Output {
         match self {
             Self::Scalar(kernels) => work.call(kernels),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(kernels) => work.call(kernels),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(kernels) => work.call(kernels),
         }
     }
 }

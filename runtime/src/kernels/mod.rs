@@ -4,12 +4,26 @@
 //! integer matrix products and `enter`, which compiles a closure for its instruction set; the f32 operations are
 //! those of [`lanes`], inlined through `enter`. [`scalar`] is the definition.
 
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
 pub mod backend;
+#[cfg(target_arch = "x86_64")]
+mod blocked;
+#[cfg(any(feature = "conformance", test))]
+pub mod conformance;
+#[cfg(target_arch = "x86_64")]
+mod features;
 pub mod lanes;
 pub mod scalar;
 
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
 pub use backend::{Backend, WithKernels};
 use core::ops::Range;
 pub use lanes::{Activation, Pairing};

@@ -50,12 +50,21 @@ mod hardware {
 mod hardware {
     #[inline(always)]
     pub(super) fn sqrt(x: f32) -> f32 {
-        let root: f32;
-        // SAFETY: the hard-float ABI implies a VFP unit, all of which have this instruction; it touches registers only.
+        let mut bits = x.to_bits();
+        // Through a core register: naming a floating-point operand asks for a feature that bare-metal targets have but
+        // do not declare.
+        // SAFETY: the hard-float ABI implies a VFP unit, all of which have these instructions; they touch two registers.
         unsafe {
-            core::arch::asm!("vsqrt.f32 {}, {}", out(sreg) root, in(sreg) x, options(pure, nomem, nostack));
+            core::arch::asm!(
+                "vmov s0, {bits}",
+                "vsqrt.f32 s0, s0",
+                "vmov {bits}, s0",
+                bits = inout(reg) bits,
+                out("s0") _,
+                options(pure, nomem, nostack, preserves_flags),
+            );
         }
-        root
+        f32::from_bits(bits)
     }
 }
 

@@ -81,9 +81,12 @@ impl Shards {
 
     fn take(&mut self, name: &str, shape: &[usize], view: [usize; 2], order: Order) -> Option<Stored> {
         let Some(found) = self.tensors.remove(name) else {
-            let prefix = if name.starts_with("lm_head.") { "" } else { self.prefix };
+            let (prefix, remedy) = match name.starts_with("lm_head.") {
+                true => ("", "if the output head is the embedding, set `tie_word_embeddings` to true"),
+                false => (self.prefix, ""),
+            };
             let subject = format!("tensor `{prefix}{name}`");
-            self.problem(self.file.clone(), subject, format!("shape {shape:?}"), "nothing", "");
+            self.problem(self.file.clone(), subject, format!("shape {shape:?}"), "nothing", remedy);
             return None;
         };
         let Found { file, map, name, dtype, shape: actual, start } = found;
