@@ -115,11 +115,7 @@ struct Speed {
 ///
 /// # Errors
 /// A message: the file cannot be opened, or a session cannot be made.
-pub fn bench(
-    path: &Path,
-    options: &Options,
-    mut progress: impl FnMut(usize, usize),
-) -> Result<Report, String> {
+pub fn bench(path: &Path, options: &Options, progress: impl FnMut(usize, usize)) -> Result<Report, String> {
     let name = path.display().to_string();
     let about = |error: String| format!("{name}: {error}");
     let pool = ThreadPool::new(options.threads).map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -128,24 +124,15 @@ pub fn bench(
     let model = model(&map, options).map_err(about)?;
     let session_options = session_options(&model, options, &pool);
     let arena_bytes = model.arena_size(&session_options).map_err(|error| about(error.to_string()))?;
-    let mut arena = Arena::new(arena_bytes).map_err(about)?;
-    let mut session =
-        model.session_on(&pool, arena.bytes(), session_options).map_err(|error| about(error.to_string()))?;
     let tokens = tokens(&model, session_options.context, options.seed);
     let prompt = &tokens[..options.prompt_tokens.min(tokens.len())];
     let decoded = &tokens[..options.decode_tokens.min(tokens.len())];
-    let runs = 2 * (options.repeats + 1);
-    let prefill = measure(options.repeats, |run| {
-        progress(run, runs);
-        timed(&mut session, prompt, |session| session.feed(prompt))
-    })
-    .map_err(about)?;
-    let decode = measure(options.repeats, |run| {
-        progress(runs / 2 + run, runs);
-        timed(&mut session, decoded, |session| decoded.iter().try_for_each(|&token| session.feed(&[token])))
-    })
-    .map_err(about)?;
-    progress(runs, runs);
+    let [prefill, decode] = {
+        let mut arena = Arena::new(arena_bytes).map_err(about)?;
+        let session = model.session_on(&pool, arena.bytes(), session_options);
+        let mut session = session.map_err(|error| about(error.to_string()))?;
+        speeds(&mut session, prompt, decoded, options.repeats, progress).map_err(about)?
+    };
     let weights = model.file().section(whit::format::Section::TensorData);
     let read = bandwidth::read_gb_per_s(model.backend(), weights, &pool);
     let weight_bytes = weight_bytes_per_token(model.file());
@@ -204,6 +191,27 @@ fn load_ms(path: &Path, pool: &ThreadPool, options: &Options) -> Result<f64, Str
         Ok::<f64, String>(start.elapsed().as_secs_f64() * 1e3)
     };
     Ok(median((0..11).map(|_| once()).collect::<Result<_, _>>()?))
+}
+
+/// Prefill of `prompt` and decoding of `decoded`.
+fn speeds(
+    session: &mut Session<'_, '_>,
+    prompt: &[Token],
+    decoded: &[Token],
+    repeats: usize,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<[Speed; 2], String> {
+    let runs = 2 * (repeats + 1);
+    let prefill = measure(repeats, |run| {
+        progress(run, runs);
+        timed(session, prompt, |session| session.feed(prompt))
+    })?;
+    let decode = measure(repeats, |run| {
+        progress(runs / 2 + run, runs);
+        timed(session, decoded, |session| decoded.iter().try_for_each(|&token| session.feed(&[token])))
+    })?;
+    progress(runs, runs);
+    Ok([prefill, decode])
 }
 
 fn tokens(model: &Model<'_>, count: usize, seed: u64) -> Vec<Token> {
