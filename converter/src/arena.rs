@@ -1,13 +1,12 @@
-//! Memory for a session on the heap, aligned as the runtime asks.
+//! Memory for a session, aligned as the runtime asks.
 
-use whit::format::ALIGNMENT;
+use memmap2::MmapMut;
 
-/// Zeroed bytes that start at a multiple of 64. Pages that no one writes cost nothing where the system maps them
-/// lazily.
+/// Zeroed bytes that start at a page. Pages that no one writes cost nothing, and each arena starts afresh: memory from
+/// the heap may have to be cleared first, which at the size of a session takes longer than opening a model.
 #[derive(Debug)]
 pub struct Arena {
-    bytes: Vec<u8>,
-    start: usize,
+    map: MmapMut,
     len: usize,
 }
 
@@ -17,34 +16,30 @@ impl Arena {
     /// # Errors
     /// A message with the size, if there is no memory for it.
     pub fn new(len: usize) -> Result<Self, String> {
-        let whole = len.saturating_add(ALIGNMENT);
-        // An allocation that cannot be must be an error, and a zeroed one must stay lazy; no one call does both.
-        let mut trial = Vec::<u8>::new();
-        trial
-            .try_reserve_exact(whole)
-            .map_err(|_| format!("no memory for a session of {len} bytes; ask for a smaller --context"))?;
-        drop(std::hint::black_box(trial));
-        let bytes = vec![0; whole];
-        let start = bytes.as_ptr().addr().wrapping_neg() % ALIGNMENT;
-        Ok(Self { bytes, start, len })
+        // No system maps nothing.
+        MmapMut::map_anon(len.max(1))
+            .map(|map| Self { map, len })
+            .map_err(|_| format!("no memory for a session of {len} bytes; ask for a smaller --context"))
     }
 
     /// The bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + self.len]
+        &mut self.map[..self.len]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use whit::format::ALIGNMENT;
 
     #[test]
-    fn an_arena_is_aligned_and_as_long_as_asked() {
+    fn an_arena_is_aligned_zeroed_and_as_long_as_asked() {
         for len in [0, 1, 63, 64, 65, 4096, 100_000] {
             let mut arena = Arena::new(len).expect("little memory");
             assert_eq!(arena.bytes().len(), len);
             assert_eq!(arena.bytes().as_ptr().addr() % ALIGNMENT, 0);
+            assert!(arena.bytes().iter().all(|&byte| byte == 0));
         }
     }
 

@@ -127,14 +127,16 @@ pub fn bench(path: &Path, options: &Options, progress: impl FnMut(usize, usize))
     let tokens = tokens(&model, session_options.context, options.seed);
     let prompt = &tokens[..options.prompt_tokens.min(tokens.len())];
     let decoded = &tokens[..options.decode_tokens.min(tokens.len())];
+    let weights = model.file().section(whit::format::Section::TensorData);
+    // Before and after: what else the machine does changes from one second to the next.
+    let read_before = bandwidth::read_gb_per_s(model.backend(), weights, &pool);
     let [prefill, decode] = {
         let mut arena = Arena::new(arena_bytes).map_err(about)?;
         let session = model.session_on(&pool, arena.bytes(), session_options);
         let mut session = session.map_err(|error| about(error.to_string()))?;
         speeds(&mut session, prompt, decoded, options.repeats, progress).map_err(about)?
     };
-    let weights = model.file().section(whit::format::Section::TensorData);
-    let read = bandwidth::read_gb_per_s(model.backend(), weights, &pool);
+    let read = read_before.max(bandwidth::read_gb_per_s(model.backend(), weights, &pool));
     let weight_bytes = weight_bytes_per_token(model.file());
     let gb_per_s = weight_bytes as f64 * decode.wall / 1e9;
     Ok(Report {
