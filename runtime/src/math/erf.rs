@@ -28,7 +28,7 @@ pub(super) fn minus_log_erfc(a: f32) -> f32 {
     a + a * p
 }
 
-/// erf x = 2/√π ∫₀ˣ e^(−u²) du. Error at most ERF_ULP ULP.
+/// erf x = 2/√π ∫₀ˣ e^(−u²) du. Error at most 2 ULP.
 ///
 /// Odd, bit for bit, with `erf(±0) = ±0`; subnormal inputs keep their precision; ±1 from |x| ≥ 3.92 on.
 #[inline(always)]
