@@ -5,4 +5,36 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "std")]
+mod aligned;
+mod arena;
+mod attention;
+mod cache;
+pub mod error;
+pub mod format;
+mod generate;
+pub mod kernels;
+mod layout;
 pub mod math;
+mod model;
+mod ops;
+pub mod parallel;
+pub mod quant;
+pub mod sampler;
+mod session;
+pub mod tensor;
+#[cfg(feature = "std")]
+pub mod threads;
+pub mod tokenizer;
+mod transformer;
+
+#[cfg(feature = "std")]
+pub use aligned::AlignedBytes;
+pub use arena::Aligned;
+pub use error::Error;
+pub use generate::{Finish, Generation, Piece};
+pub use layout::{CacheKind, SessionOptions, arena_size};
+pub use model::Model;
+pub use sampler::Sampling;
+pub use session::Session;
+pub use tokenizer::Token;

@@ -1,1 +1,9 @@
-//! whit: tests.
+//! What no single package can check, and what such checks need: real data, random checkpoints, and independent
+//! references in f64. Nothing here is part of what whit ships.
+
+pub mod checkpoints;
+pub mod data;
+pub mod npz;
+pub mod oracle;
+pub mod reference;
+pub mod synthetic;

@@ -1,0 +1,376 @@
+//! The integer matrix products of every backend on real shapes, beside the two limits of the machine: what its
+//! multipliers do on registers alone, and how fast it reads a buffer as large as the weights.
+//!
+//! `cargo bench -p whit-benches --bench kernels [-- FILTER…]`: only backends, encodings and shapes that contain
+//! one of the filters each (for example `avx512 int4 576`). One thread; time is the thread's own CPU time where
+//! the system tells it (Unix), so that a busy neighbour costs cache but no time; the best of several rounds.
+#![allow(unsafe_code, reason = "vector instructions of the peak measurement")]
+#![allow(clippy::print_stdout)]
+
+use std::hint::black_box;
+use std::time::Instant;
+use whit::kernels::{Activation, Backend, Kernels, WithKernels};
+use whit::parallel::Columns;
+use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
+
+/// (rows, columns): stories15M, SmolLM2-135M and TinyLlama-1.1B.
+const SHAPES: [(usize, usize); 7] =
+    [(288, 288), (768, 288), (32_000, 288), (576, 1536), (1536, 576), (49_152, 576), (2048, 5632)];
+
+const TOKENS: [usize; 4] = [1, 8, 64, 512];
+
+fn main() {
+    let filters: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let mut clock = Clock::new();
+    println!("clock: {}", if cfg!(unix) { "CPU time of the thread" } else { "wall time" });
+    for (name, peak) in peaks(&mut clock) {
+        println!("register peak, {name}: {peak:.0} GOP/s");
+    }
+    if filters.is_empty() || filters.iter().any(|filter| filter == "f32") {
+        Backend::available().for_each(|backend| backend.run(Floats(&mut clock)));
+    }
+    println!(
+        "\n{:8} {:9} {:>12} {:>9} | {:>8} {:>8} | {:>7} {:>7} {:>7} GOP/s at 8, 64, 512 tokens",
+        "backend", "encoding", "shape", "weights", "GB/s", "of read", "8", "64", "512"
+    );
+    for (rows, cols) in SHAPES {
+        for encoding in [Encoding::Int8, Encoding::Int4 { group: 32 }, Encoding::Int4 { group: 0 }] {
+            let weights = Weights::new(rows, cols, encoding);
+            let mut read = None;
+            for backend in Backend::available() {
+                let line =
+                    format!("{:8} {:9} {:>12}", backend.name(), encoding.name(), format!("{rows}x{cols}"));
+                if filters.iter().all(|filter| line.contains(filter.as_str())) {
+                    let read = *read.get_or_insert_with(|| weights.read_bandwidth(&mut clock));
+                    backend.run(Line { line, weights: &weights, read, clock: &mut clock });
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    Int8,
+    Int4 { group: usize },
+}
+
+impl Encoding {
+    fn name(self) -> String {
+        match self {
+            Self::Int8 => "int8".into(),
+            Self::Int4 { group: 0 } => "int4 row".into(),
+            Self::Int4 { group } => format!("int4 g{group}"),
+        }
+    }
+}
+
+/// One line of the table: a backend on a matrix.
+struct Line<'a> {
+    line: String,
+    weights: &'a Weights,
+    read: f64,
+    clock: &'a mut Clock,
+}
+
+impl WithKernels for Line<'_> {
+    type Output = ();
+
+    fn call<K: Kernels>(self, kernels: K) {
+        let Self { line, weights, read, clock } = self;
+        let mut speeds = vec![];
+        for tokens in TOKENS {
+            let operations = 2.0 * (weights.rows * weights.cols * tokens) as f64;
+            // The scalar definition is two orders slower; it shows the same at fewer tokens.
+            if K::NAME == "scalar" && operations > 2e8 {
+                speeds.push(f64::NAN);
+                continue;
+            }
+            let mut vectors = Vectors::new(tokens, weights.cols);
+            let x = vectors.filled();
+            let mut out = vec![0.0; tokens * padded_rows(weights.rows)];
+            let seconds = clock.best(|| weights.multiply(kernels, &x.as_activations(), &mut out));
+            speeds.push(if tokens == 1 { weights.bytes() as f64 } else { operations } / seconds / 1e9);
+        }
+        let [decode, prefill @ ..] = &speeds[..] else { return };
+        print!(
+            "{line} {:7.2}MB | {decode:8.1} {:7.0}% |",
+            weights.bytes() as f64 / 1e6,
+            100.0 * decode / read
+        );
+        prefill.iter().for_each(|speed| print!(" {speed:7.0}"));
+        println!();
+    }
+}
+
+/// One line with the f32 operations of a backend, in nanoseconds for a vector of 576.
+struct Floats<'a>(&'a mut Clock);
+
+impl WithKernels for Floats<'_> {
+    type Output = ();
+
+    fn call<K: Kernels>(self, kernels: K) {
+        const LEN: usize = 576;
+        let x: Vec<f32> = (0..LEN).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+        let mut out = x.clone();
+        let mut vectors = Vectors::new(2, LEN);
+        let mut quantized = vectors.filled();
+        let mut nanoseconds = |work: &mut dyn FnMut()| self.0.best(work) * 1e9;
+        let times = [
+            ("rms_norm", nanoseconds(&mut || kernels.rms_norm(black_box(&x), &x, 1e-5, &mut out))),
+            ("quantize", nanoseconds(&mut || kernels.quantize(black_box(&x), 0, &mut quantized))),
+            (
+                "silu, gated",
+                nanoseconds(&mut || {
+                    out.copy_from_slice(black_box(&x));
+                    kernels.activate_gated(Activation::Silu, &mut out, &x);
+                }),
+            ),
+            (
+                "weights_i8",
+                nanoseconds(&mut || {
+                    out.copy_from_slice(black_box(&x));
+                    kernels.weights_i8(&mut out, &x, 0, 0, &mut quantized);
+                }),
+            ),
+            (
+                "attend_f32, 64 wide",
+                nanoseconds(&mut || {
+                    let (scores, values) = (&mut [0.5; 9], black_box(&x));
+                    kernels.attend_f32(scores, values, &mut out[..64]);
+                }),
+            ),
+        ];
+        print!("{:8} f32, 576 elements, ns:", K::NAME);
+        times.iter().for_each(|(name, time)| print!("  {name} {time:.0}"));
+        println!();
+    }
+}
+
+/// A matrix of arbitrary weights.
+struct Weights {
+    rows: usize,
+    cols: usize,
+    encoding: Encoding,
+    scale: Vec<f32>,
+    group_scale: Vec<i8>,
+    data: Vec<u8>,
+    signed: Vec<i8>,
+}
+
+impl Weights {
+    fn new(rows: usize, cols: usize, encoding: Encoding) -> Self {
+        let mut seed = 1u32;
+        let mut random = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 24) as u8
+        };
+        let scale = vec![1e-3; padded_rows(rows)];
+        let (group_scale, data, signed) = match encoding {
+            Encoding::Int8 => {
+                (vec![], vec![], (0..MatrixI8::data_len(rows, cols)).map(|_| random() as i8).collect())
+            }
+            Encoding::Int4 { group } => (
+                (0..MatrixI4::group_scale_len(rows, cols, group)).map(|_| (random() % 127) as i8).collect(),
+                (0..MatrixI4::data_len(rows, cols)).map(|_| random()).collect(),
+                vec![],
+            ),
+        };
+        Self { rows, cols, encoding, scale, group_scale, data, signed }
+    }
+
+    fn bytes(&self) -> usize {
+        self.data.len() + self.signed.len() + self.group_scale.len() + self.scale.len() * 4
+    }
+
+    fn multiply<K: Kernels>(&self, kernels: K, x: &Activations<'_>, out: &mut [f32]) {
+        let (rows, cols) = (self.rows, self.cols);
+        let blocks = 0..padded_rows(rows) / LANES;
+        let mut out = Columns::new(out, x.tokens(), padded_rows(rows));
+        match self.encoding {
+            Encoding::Int8 => {
+                let matrix = MatrixI8::new(rows, cols, &self.scale, &self.signed).expect("lengths fit");
+                kernels.matmul_i8(&matrix, x, blocks, &mut out);
+            }
+            Encoding::Int4 { group } => {
+                let matrix = MatrixI4::new(rows, cols, group, &self.scale, &self.group_scale, &self.data)
+                    .expect("lengths fit");
+                kernels.matmul_i4(&matrix, x, blocks, &mut out);
+            }
+        }
+        black_box(out.tokens());
+    }
+
+    /// GB/s at which the fastest backend's compiler output sums a buffer of this size.
+    fn read_bandwidth(&self, clock: &mut Clock) -> f64 {
+        let words = vec![1u32; self.bytes() / 4];
+        Backend::detect().run(Reading { words: &words, clock })
+    }
+}
+
+struct Reading<'a> {
+    words: &'a [u32],
+    clock: &'a mut Clock,
+}
+
+impl WithKernels for Reading<'_> {
+    type Output = f64;
+
+    fn call<K: Kernels>(self, kernels: K) -> f64 {
+        let words = self.words;
+        let seconds = self.clock.best(|| {
+            let sum = kernels.enter(
+                #[inline(always)]
+                || {
+                    let mut lanes = [0u32; 128];
+                    for chunk in black_box(words).as_chunks::<128>().0 {
+                        for l in 0..128 {
+                            lanes[l] ^= chunk[l];
+                        }
+                    }
+                    lanes
+                },
+            );
+            black_box(sum);
+        });
+        words.len() as f64 * 4.0 / seconds / 1e9
+    }
+}
+
+/// Memory for quantized vectors.
+struct Vectors {
+    shape: ActivationShape,
+    data: Vec<i8>,
+    sums: Vec<i16>,
+    totals: Vec<i32>,
+    scale: Vec<f32>,
+}
+
+impl Vectors {
+    fn new(tokens: usize, cols: usize) -> Self {
+        let shape = ActivationShape { tokens, cols };
+        Self {
+            shape,
+            data: vec![0; shape.data_len()],
+            sums: vec![0; shape.sums_len()],
+            totals: vec![0; tokens],
+            scale: vec![0.0; tokens],
+        }
+    }
+
+    fn filled(&mut self) -> ActivationsMut<'_> {
+        let Self { shape, data, sums, totals, scale } = self;
+        let mut x = ActivationsMut::new(*shape, data, sums, totals, scale).expect("lengths fit");
+        for token in 0..shape.tokens {
+            x.set(token, 1e-2, |i| {
+                core::array::from_fn(|l| {
+                    let col = i * 16 + l;
+                    if col < shape.cols { ((token * 31 + col * 17) % 255) as i8 } else { 0 }.max(-127)
+                })
+            });
+        }
+        x
+    }
+}
+
+/// The thread's CPU time, or wall time where that is not told.
+struct Clock {
+    #[cfg_attr(unix, allow(dead_code))]
+    start: Instant,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    #[cfg(unix)]
+    fn seconds(&mut self) -> f64 {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a valid place for the result.
+        let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+        assert_eq!(status, 0, "every thread has a CPU clock");
+        time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+    }
+
+    #[cfg(not(unix))]
+    fn seconds(&mut self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// Seconds for one call of `work`: the least of five rounds of at least 10 ms.
+    fn best(&mut self, mut work: impl FnMut()) -> f64 {
+        let (mut times, mut best, mut rounds) = (1, f64::INFINITY, 0);
+        while rounds < 5 {
+            let start = self.seconds();
+            for _ in 0..times {
+                work();
+            }
+            let seconds = self.seconds() - start;
+            if seconds < 0.01 {
+                times *= 2;
+                continue;
+            }
+            best = best.min(seconds / f64::from(times));
+            rounds += 1;
+        }
+        best
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn peaks(_: &mut Clock) -> Vec<(&'static str, f64)> {
+    vec![]
+}
+
+/// GOP/s of the byte products on registers alone: the ceiling of every kernel here.
+#[cfg(target_arch = "x86_64")]
+fn peaks(clock: &mut Clock) -> Vec<(&'static str, f64)> {
+    use std::arch::x86_64::*;
+
+    const REPEAT: usize = 10_000;
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    fn vpdpbusd_512() {
+        let mut sums = [_mm512_setzero_si512(); 24];
+        let x = black_box(_mm512_set1_epi8(3));
+        for _ in 0..REPEAT {
+            for sum in &mut sums {
+                *sum = _mm512_dpbusd_epi32(*sum, x, x);
+            }
+        }
+        black_box(sums);
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn vpmaddubsw_256() {
+        let mut sums = [_mm256_setzero_si256(); 12];
+        let x = black_box(_mm256_set1_epi8(3));
+        let ones = black_box(_mm256_set1_epi16(1));
+        for _ in 0..REPEAT {
+            for sum in &mut sums {
+                // Depends on the sum so that the products cannot be hoisted out of the loop.
+                let w = _mm256_sign_epi8(*sum, x);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), ones));
+            }
+        }
+        black_box(sums);
+    }
+
+    let mut peaks = vec![];
+    if is_x86_feature_detected!("avx512vnni") {
+        // SAFETY: just detected.
+        let seconds = clock.best(|| unsafe { vpdpbusd_512() });
+        peaks.push(("vpdpbusd, 512 bits", (REPEAT * 24 * 128) as f64 / seconds / 1e9));
+    }
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: just detected.
+        let seconds = clock.best(|| unsafe { vpmaddubsw_256() });
+        peaks.push((
+            "vpsignb + vpmaddubsw + vpmaddwd + vpaddd, 256 bits",
+            (REPEAT * 12 * 64) as f64 / seconds / 1e9,
+        ));
+    }
+    peaks
+}

@@ -1,0 +1,73 @@
+//! A checkpoint to a `.whit` file: the payload streamed in blocks of 16 rows, the tables written last.
+//!
+//! The file grows under a temporary name in the folder of the output and takes its name when it is whole. The same
+//! checkpoint and options give the same bytes.
+
+mod block;
+mod error;
+mod options;
+mod pending;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use error::{BadWeights, ExportError};
+pub use options::{ExportOptions, GoldenShape, encoding_name};
+pub use pending::{Pending, Report};
+
+use crate::checkpoint::Checkpoint;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+use tables::Tables;
+
+/// How far an export is, in weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The tensor being written, as the source names it.
+    pub tensor: &'a str,
+    /// Weights written.
+    pub done: u64,
+    /// Weights of all tensors.
+    pub total: u64,
+}
+
+/// Writes `checkpoint` beside `out`, complete but for its name: [`Pending::commit`] gives it that.
+///
+/// # Errors
+/// If the checkpoint contradicts its description, a matrix is too wide or a weight not finite or too large for its
+/// encoding (all tensors with such weights are named), or the folder cannot be written. Nothing is left behind.
+pub fn export(
+    checkpoint: &Checkpoint<'_>,
+    options: &ExportOptions,
+    out: &Path,
+    mut progress: impl FnMut(Progress<'_>),
+) -> Result<Pending, ExportError> {
+    let tables = Tables::new(checkpoint, options)?;
+    let mut pending = Pending::create(tables, out)?;
+    let io = ExportError::io(out);
+    let total = pending.report().weights;
+    let (mut done, mut bad) = (0, Vec::new());
+    let ([.., tokenizer_at, data_at], end) = pending.tables.writer().offsets();
+    let file = pending.file.as_file_mut();
+    // What is not written, the gaps, reads as zeros.
+    file.set_len(end).map_err(&io)?;
+    let mut writer = BufWriter::with_capacity(1 << 16, file);
+    writer.seek(SeekFrom::Start(tokenizer_at)).map_err(&io)?;
+    writer.write_all(&checkpoint.tokenizer).map_err(&io)?;
+    for (tensor, entry) in checkpoint.tensors.iter().zip(&pending.tables.entries) {
+        let step = |weights| {
+            done += weights;
+            progress(Progress { tensor: &tensor.source, done, total });
+        };
+        bad.extend(
+            block::write_tensor(&mut writer, data_at + entry.offset, tensor, entry, step).map_err(&io)?,
+        );
+    }
+    writer.flush().map_err(&io)?;
+    drop(writer);
+    if !bad.is_empty() {
+        return Err(ExportError::Weights(bad));
+    }
+    pending.seal()?;
+    Ok(pending)
+}

@@ -1,0 +1,91 @@
+//! The golden transcript: a prompt and the tokens that greedy decoding must give on every core.
+
+use super::{Description, read_u32};
+use crate::error::Error;
+use crate::tokenizer::Token;
+
+/// A prompt, its greedy continuation, and the checksum of all logits on the way.
+///
+/// Layout: u32 KV cache kind (0 f32, 1 int8), u32 prompt length, u32 output length, u32 CRC-32 of the logits, then
+/// the prompt's and the output's ids, u32 each. An empty section means that the file has no transcript.
+#[derive(Clone, Copy, Debug)]
+pub struct Golden<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Golden<'a> {
+    /// Bytes before the ids.
+    pub const HEADER_LEN: usize = 16;
+
+    /// Proves the lengths, and that every id is in the vocabulary.
+    ///
+    /// # Errors
+    /// [`Error::Section`] saying what is wrong.
+    pub fn parse(bytes: &'a [u8], description: &Description) -> Result<Self, Error> {
+        let fail = |problem| Error::Section { section: "golden transcript", problem };
+        let golden = Self { bytes };
+        if bytes.is_empty() {
+            return Ok(golden);
+        }
+        if bytes.len() < Self::HEADER_LEN {
+            return Err(fail("it is cut short"));
+        }
+        let (prompt, output) = (u64::from(read_u32(bytes, 4)), u64::from(read_u32(bytes, 8)));
+        if bytes.len() as u64 != Self::HEADER_LEN as u64 + 4 * (prompt + output) {
+            return Err(fail("its length does not follow from its counts"));
+        }
+        if read_u32(bytes, 0) > 1 {
+            return Err(fail("the kind of KV cache is not known"));
+        }
+        if prompt == 0 || output == 0 || prompt + output > u64::from(description.context) {
+            return Err(fail("it is empty or longer than the context"));
+        }
+        if golden.prompt().chain(golden.output()).any(|token| token.0 >= description.vocabulary) {
+            return Err(fail("a token is not in the vocabulary"));
+        }
+        Ok(golden)
+    }
+
+    /// The part of the section before the ids.
+    pub fn header(int8_cache: bool, prompt: u32, output: u32, logits_crc: u32) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        for (bytes, word) in
+            bytes.chunks_exact_mut(4).zip([u32::from(int8_cache), prompt, output, logits_crc])
+        {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Whether the file has no transcript.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether the transcript was made with an int8 KV cache.
+    pub fn int8_cache(&self) -> bool {
+        !self.is_empty() && read_u32(self.bytes, 0) == 1
+    }
+
+    /// CRC-32 of the logits (f32, little-endian) after the prompt and after every output token but the last.
+    pub fn logits_crc(&self) -> u32 {
+        if self.is_empty() { 0 } else { read_u32(self.bytes, 12) }
+    }
+
+    /// The prompt.
+    pub fn prompt(&self) -> impl ExactSizeIterator<Item = Token> + use<'a> {
+        self.ids(0)
+    }
+
+    /// The tokens that follow.
+    pub fn output(&self) -> impl ExactSizeIterator<Item = Token> + use<'a> {
+        self.ids(1)
+    }
+
+    fn ids(&self, part: usize) -> impl ExactSizeIterator<Item = Token> + use<'a> {
+        let ids = self.bytes.get(Self::HEADER_LEN..).unwrap_or(&[]);
+        let split = if self.is_empty() { 0 } else { read_u32(self.bytes, 4) as usize * 4 };
+        let (prompt, output) = ids.split_at(split.min(ids.len()));
+        [prompt, output][part].chunks_exact(4).map(|id| Token(read_u32(id, 0)))
+    }
+}

@@ -1,0 +1,43 @@
+//! The `.whit` file: reader and writer side by side. `FORMAT.md` is the normative text.
+//!
+//! `parse` proves the structure in time proportional to the tables; afterwards every accessor is total. This
+//! module knows bytes, shapes and encodings, not what is computed with them.
+
+mod checksum;
+mod description;
+mod file;
+mod golden;
+mod metadata;
+mod sampling;
+mod tensors;
+
+pub use checksum::Crc32;
+pub use description::{Description, NormKind, NormPlace, Positions};
+pub use file::{File, HEADER_LEN, MAGIC, Section, TABLE_SECTIONS, VERSION, Writer};
+pub use golden::Golden;
+pub use metadata::{Metadata, encode_entry};
+pub use sampling::SamplingDefaults;
+pub use tensors::{Encoding, Role, Slots, TENSOR_ENTRY_LEN, TensorEntry, TensorLayout, Tensors};
+
+/// Sections, tensors and the parts of a tensor start at multiples of this.
+pub const ALIGNMENT: usize = 64;
+
+/// `len` rounded up to a multiple of [`ALIGNMENT`].
+pub const fn align(len: u64) -> u64 {
+    len.div_ceil(ALIGNMENT as u64) * ALIGNMENT as u64
+}
+
+/// The little-endian u16 at `at`.
+pub(crate) const fn read_u16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+/// The little-endian u32 at `at`.
+pub(crate) const fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// The little-endian u64 at `at`.
+pub(crate) const fn read_u64(bytes: &[u8], at: usize) -> u64 {
+    read_u32(bytes, at) as u64 | (read_u32(bytes, at + 4) as u64) << 32
+}

@@ -1,0 +1,369 @@
+//! x86-64 with AVX2 (Haswell, Zen 1 and later): half of a 64-byte step of packed weights at a time.
+//!
+//! `vpmaddubsw` multiplies unsigned by signed bytes and adds two neighbours to an i16, with saturation that must
+//! never happen:
+//! - int8: `|w| · (x · sign w)`; a pair is at most 128 · 127 · 2 = 32 512 < 2¹⁵. (|−128| as an unsigned byte is 128;
+//!   `x`, within ±127, can change its sign.)
+//! - int4: `(q + 8) · x`; a pair is at most 15 · 127 · 2 = 3 810, so that eight steps may be added in i16 (30 480),
+//!   modulo 2¹⁶ together with the excess `−8 Σ x` over the eight steps, which goes to the even i16 lane. There it
+//!   leaves Σ q · x of its own 16 columns and −8 Σ x of the others' 16: at most 8 · 127 · 32 = 32 512.
+#![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
+
+use super::Kernels;
+use super::blocked::{self, Grouped, Quads, Step, Sums, Tiles};
+use super::features::cpu_features;
+use super::scalar::finish;
+use crate::parallel::Columns;
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Panel};
+use core::arch::x86_64::*;
+use core::ops::Range;
+
+cpu_features!($ for_avx2 "avx2" "f16c");
+
+/// Proof that the CPU has AVX2.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The backend, if the CPU (without the `std` feature: the build target) has all it needs.
+    pub fn new() -> Option<Self> {
+        detected().then_some(Self(()))
+    }
+}
+
+impl Kernels for Avx2 {
+    const NAME: &'static str = "avx2";
+
+    #[inline]
+    fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: `new` saw every feature.
+        unsafe { entered(f) }
+    }
+
+    fn matmul_i8(
+        self,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { matmul_i8(self, matrix, x, blocks, out) }
+    }
+
+    fn matmul_i4(
+        self,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { matmul_i4(self, matrix, x, blocks, out) }
+    }
+}
+
+impl Tiles for Avx2 {
+    const FLIP: u8 = 0;
+    const SPREAD: i32 = 0x1_0001;
+
+    #[inline(always)]
+    fn plain<const R: usize, const T: usize>(
+        self,
+        weights: &[[Step; R]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { plain(weights, x, sums) }
+    }
+
+    #[inline(always)]
+    fn grouped<const R: usize, const T: usize, const Q: usize>(
+        self,
+        weights: &[[[Step; R]; Q]],
+        scales: &[[[i32; LANES]; R]],
+        offsets: &[[i32; T]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { grouped(weights, scales, offsets, x, sums) }
+    }
+}
+
+for_avx2! {
+    #[inline]
+    fn entered<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn matmul_i8(
+        token: Avx2,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) else {
+            return blocked::matmul(token, *matrix, x, blocks, out);
+        };
+        let mut block = blocks.start;
+        while block < blocks.end {
+            block += match blocks.end - block {
+                2.. => vector_i8::<2>(matrix, &panel, block, out),
+                _ => vector_i8::<1>(matrix, &panel, block, out),
+            };
+        }
+    }
+
+    fn matmul_i4(
+        token: Avx2,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        if let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) {
+            for block in blocks {
+                match matrix.group() {
+                    16 => vector_i4::<2>(matrix, &panel, block, out),
+                    _ => vector_i4::<4>(matrix, &panel, block, out),
+                }
+            }
+        } else if matrix.group() == 16 {
+            blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out);
+        } else {
+            blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out);
+        }
+    }
+
+    /// `R` row blocks × one token, straight from the packed weights.
+    #[inline]
+    fn vector_i8<const R: usize>(
+        matrix: &MatrixI8<'_>,
+        panel: &Panel<'_>,
+        block: usize,
+        out: &mut Columns<'_>,
+    ) -> usize {
+        let steps = matrix.steps();
+        let x = &panel.data.as_chunks::<4>().0[..steps];
+        let weights: [&[[[i8; 32]; 2]]; R] =
+            core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0.as_chunks().0[..steps]);
+        let mut sums = [[_mm256_setzero_si256(); 2]; R];
+        for step in 0..steps {
+            let x = broadcast(x[step]);
+            for r in 0..R {
+                for half in 0..2 {
+                    let w = load(&weights[r][step][half]);
+                    sums[r][half] = add_products(sums[r][half], w, _mm256_abs_epi8(w), x);
+                }
+            }
+        }
+        for r in 0..R {
+            finish(
+                to_array(sums[r]),
+                matrix.block_scale(block + r),
+                panel.scale[0],
+                out.block(panel.first, block + r),
+            );
+        }
+        R
+    }
+
+    /// One row block × one token; groups of `S` steps of 8 columns.
+    #[inline]
+    fn vector_i4<const S: usize>(
+        matrix: &MatrixI4<'_>,
+        panel: &Panel<'_>,
+        block: usize,
+        out: &mut Columns<'_>,
+    ) {
+        let steps = matrix.steps();
+        let x = &panel.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
+        let weights: &[[[u8; 32]; 2]] = &matrix.block(block).as_chunks().0.as_chunks().0[..steps];
+        let scales = matrix.block_group_scale(block).as_chunks::<LANES>().0;
+        let mut sums = [_mm256_setzero_si256(); 2];
+        let mut add = |group: usize, products: [__m256i; 2]| {
+            let scale = match matrix.group() {
+                0 => [_mm256_set1_epi16(1); 2],
+                width => pairs(&scales[group * S * 8 / width]),
+            };
+            for half in 0..2 {
+                sums[half] =
+                    _mm256_add_epi32(sums[half], _mm256_madd_epi16(products[half], scale[half]));
+            }
+        };
+        let offset = |group: usize| match S {
+            2 => -8 * i32::from(panel.sums[group]),
+            _ => -8 * (i32::from(panel.sums[2 * group]) + i32::from(panel.sums[2 * group + 1])),
+        };
+        let (full_weights, last_weights) = weights.as_chunks::<S>();
+        let (full_x, last_x) = x.as_chunks::<S>();
+        for (group, (weights, x)) in full_weights.iter().zip(full_x).enumerate() {
+            add(group, nibbles(weights, x, offset(group)));
+        }
+        if !last_weights.is_empty() {
+            let group = full_weights.len();
+            add(group, nibbles(last_weights, last_x, offset(group)));
+        }
+        finish(
+            to_array(sums),
+            matrix.block_scale(block),
+            panel.scale[0],
+            out.block(panel.first, block),
+        );
+    }
+
+    /// `offset + Σ w · x` over the steps of a group, as two i16 that add up to it.
+    #[inline]
+    fn nibbles(weights: &[[[u8; 32]; 2]], x: &[[[i8; 4]; 2]], offset: i32) -> [__m256i; 2] {
+        let mask = _mm256_set1_epi8(15);
+        let mut sums = [even(offset); 2];
+        for (w, x) in weights.iter().zip(x) {
+            let [x_low, x_high] = x.map(|x| broadcast(x));
+            for half in 0..2 {
+                let w = load(&w[half]);
+                let low = _mm256_maddubs_epi16(_mm256_and_si256(w, mask), x_low);
+                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(w), mask);
+                let high = _mm256_maddubs_epi16(high, x_high);
+                sums[half] = _mm256_add_epi16(sums[half], _mm256_add_epi16(low, high));
+            }
+        }
+        sums
+    }
+
+    /// A tile in parts of one row block × up to four tokens, which is what 16 registers hold.
+    #[inline(never)]
+    fn plain<const R: usize, const T: usize>(
+        weights: &[[Step; R]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        for r in 0..R {
+            for tokens in sums[r].chunks_mut(4).enumerate() {
+                match tokens {
+                    (part, [a, b, c, d]) => plain_part::<R, T, 4>(weights, r, x, 4 * part, [a, b, c, d]),
+                    (part, [a, b]) => plain_part::<R, T, 2>(weights, r, x, 4 * part, [a, b]),
+                    (part, tokens) => {
+                        for (t, sums) in tokens.iter_mut().enumerate() {
+                            plain_part::<R, T, 1>(weights, r, x, 4 * part + t, [sums]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn plain_part<const R: usize, const T: usize, const P: usize>(
+        weights: &[[Step; R]],
+        r: usize,
+        x: Quads<'_>,
+        first: usize,
+        sums: [&mut [i32; LANES]; P],
+    ) {
+        let mut acc: [[__m256i; 2]; P] = core::array::from_fn(|p| halves(sums[p]));
+        for (w, x) in x.zip::<_, T>(weights) {
+            let w: [__m256i; 2] = halves(&w[r]);
+            let magnitude = w.map(|w| _mm256_abs_epi8(w));
+            for p in 0..P {
+                let x = broadcast(x[first + p]);
+                for half in 0..2 {
+                    acc[p][half] = add_products(acc[p][half], w[half], magnitude[half], x);
+                }
+            }
+        }
+        for (sums, acc) in sums.into_iter().zip(acc) {
+            *sums = to_array(acc);
+        }
+    }
+
+    /// The sums of all groups wait in memory: eight i16 sums, two weights and the activations fill the registers.
+    #[inline(never)]
+    fn grouped<const R: usize, const T: usize, const Q: usize>(
+        weights: &[[[Step; R]; Q]],
+        scales: &[[[i32; LANES]; R]],
+        offsets: &[[i32; T]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        for (index, ((weights, scale), offset)) in weights.iter().zip(scales).zip(offsets).enumerate() {
+            let x = x.group(index, Q);
+            for r in 0..R {
+                let mut group = offset.map(|o| [even(o); 2]);
+                for (w, x) in x.zip::<_, T>(weights) {
+                    let w: [__m256i; 2] = halves(&w[r]);
+                    for t in 0..T {
+                        let x = broadcast(x[t]);
+                        for half in 0..2 {
+                            let products = _mm256_maddubs_epi16(w[half], x);
+                            group[t][half] = _mm256_add_epi16(group[t][half], products);
+                        }
+                    }
+                }
+                let scale: [__m256i; 2] = halves(&scale[r]);
+                for t in 0..T {
+                    let sum: [__m256i; 2] = halves(&sums[r][t]);
+                    sums[r][t] = to_array(core::array::from_fn(|half| {
+                        _mm256_add_epi32(sum[half], _mm256_madd_epi16(group[t][half], scale[half]))
+                    }));
+                }
+            }
+        }
+    }
+
+    /// `sum + Σ w · x` over four columns of each row; `magnitude` is |w|.
+    #[inline]
+    fn add_products(sum: __m256i, w: __m256i, magnitude: __m256i, x: __m256i) -> __m256i {
+        let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, w));
+        _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+
+    /// `value`, modulo 2¹⁶, in the even i16 lanes.
+    #[inline]
+    fn even(value: i32) -> __m256i {
+        _mm256_set1_epi32(value & 0xffff)
+    }
+
+    #[inline]
+    fn broadcast(x: [i8; 4]) -> __m256i {
+        _mm256_set1_epi32(i32::from_le_bytes(x.map(|x| x as u8)))
+    }
+
+    /// Each scale as the i16 pair (s, s).
+    #[inline]
+    fn pairs(scale: &[i8; LANES]) -> [__m256i; 2] {
+        // SAFETY: the array has 16 bytes; the load needs no alignment.
+        let scale = unsafe { _mm_loadu_si128(scale.as_ptr().cast()) };
+        [_mm_unpacklo_epi8(scale, scale), _mm_unpackhi_epi8(scale, scale)].map(|s| _mm256_cvtepi8_epi16(s))
+    }
+
+    /// 64 bytes as two vectors.
+    #[inline]
+    fn halves<T: Copy, const N: usize>(values: &[T; N]) -> [__m256i; 2] {
+        const { assert!(size_of::<[T; N]>() == 64) };
+        let values = values.as_ptr().cast::<__m256i>();
+        // SAFETY: the array has 64 bytes (just asserted); the loads need no alignment.
+        unsafe { [_mm256_loadu_si256(values), _mm256_loadu_si256(values.add(1))] }
+    }
+
+    #[inline]
+    fn load<T: Copy>(values: &[T; 32]) -> __m256i {
+        const { assert!(size_of::<T>() == 1) };
+        // SAFETY: the array has 32 bytes (just asserted); the load needs no alignment.
+        unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+    }
+
+    #[inline]
+    fn to_array(vectors: [__m256i; 2]) -> [i32; LANES] {
+        let mut values = [0; LANES];
+        let to = values.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: the array has 64 bytes; the stores need no alignment.
+        unsafe {
+            _mm256_storeu_si256(to, vectors[0]);
+            _mm256_storeu_si256(to.add(1), vectors[1]);
+        }
+        values
+    }
+}

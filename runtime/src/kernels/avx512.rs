@@ -1,0 +1,342 @@
+//! x86-64 with AVX-512 and VNNI (Ice Lake, Zen 4 and later): one 64-byte step of packed weights is one `vpdpbusd`.
+//!
+//! That instruction multiplies unsigned by signed bytes and adds four products to an i32, without saturation. The
+//! weights are its unsigned operand (`w + 128` or `q + 8`), the activations the signed one, and the excess is
+//! taken off by what the sums start from: `−128 Σ x` or `−8 Σ x`. All arithmetic is modulo 2³², so the result is
+//! exact whenever the sum itself fits (`MAX_COLS_I8`, `MAX_COLS_I4`).
+#![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
+
+use super::Kernels;
+use super::blocked::{self, Grouped, Quads, Step, Sums, Tiles, Whole};
+use super::features::cpu_features;
+use super::scalar::finish;
+use crate::parallel::Columns;
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Panel};
+use core::arch::x86_64::*;
+use core::ops::Range;
+
+cpu_features!($ for_avx512 "avx2" "f16c" "avx512f" "avx512bw" "avx512vl" "avx512dq" "avx512vnni");
+
+/// Proof that the CPU has AVX-512 with VNNI.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The backend, if the CPU (without the `std` feature: the build target) has all it needs.
+    pub fn new() -> Option<Self> {
+        detected().then_some(Self(()))
+    }
+}
+
+impl Kernels for Avx512 {
+    const NAME: &'static str = "avx512";
+
+    #[inline]
+    fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: `new` saw every feature.
+        unsafe { entered(f) }
+    }
+
+    fn matmul_i8(
+        self,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { matmul_i8(self, matrix, x, blocks, out) }
+    }
+
+    fn matmul_i4(
+        self,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { matmul_i4(self, matrix, x, blocks, out) }
+    }
+}
+
+impl Tiles for Avx512 {
+    const FLIP: u8 = 0x80;
+    const SPREAD: i32 = 1;
+
+    #[inline(always)]
+    fn plain<const R: usize, const T: usize>(
+        self,
+        weights: &[[Step; R]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { plain(weights, x, sums) }
+    }
+
+    #[inline(always)]
+    fn grouped<const R: usize, const T: usize, const Q: usize>(
+        self,
+        weights: &[[[Step; R]; Q]],
+        scales: &[[[i32; LANES]; R]],
+        offsets: &[[i32; T]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { grouped(weights, scales, offsets, x, sums) }
+    }
+}
+
+for_avx512! {
+    #[inline]
+    fn entered<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn matmul_i8(
+        token: Avx512,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) else {
+            return blocked::matmul(token, *matrix, x, blocks, out);
+        };
+        let mut block = blocks.start;
+        while block < blocks.end {
+            block += match blocks.end - block {
+                8.. => vector_i8::<8>(matrix, &panel, block, out),
+                4..8 => vector_i8::<4>(matrix, &panel, block, out),
+                2..4 => vector_i8::<2>(matrix, &panel, block, out),
+                _ => vector_i8::<1>(matrix, &panel, block, out),
+            };
+        }
+    }
+
+    fn matmul_i4(
+        token: Avx512,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        if let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) {
+            return match matrix.group() {
+                0 => vectors_i4::<0>(matrix, &panel, blocks, out),
+                16 => vectors_i4::<2>(matrix, &panel, blocks, out),
+                _ => vectors_i4::<4>(matrix, &panel, blocks, out),
+            };
+        }
+        match matrix.group() {
+            0 => blocked::matmul(token, Whole(matrix), x, blocks, out),
+            16 => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
+            _ => blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out),
+        }
+    }
+
+    /// `R` row blocks × one token, straight from the packed weights.
+    #[inline]
+    fn vector_i8<const R: usize>(
+        matrix: &MatrixI8<'_>,
+        panel: &Panel<'_>,
+        block: usize,
+        out: &mut Columns<'_>,
+    ) -> usize {
+        let steps = matrix.steps();
+        let x = &panel.data.as_chunks::<4>().0[..steps];
+        let weights: [&[[i8; 64]]; R] =
+            core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0[..steps]);
+        let flip = _mm512_set1_epi8(-128);
+        let mut sums = [_mm512_set1_epi32(panel.totals[0].wrapping_mul(-128)); R];
+        for step in 0..steps {
+            let x = broadcast(x[step]);
+            for r in 0..R {
+                let w = _mm512_xor_si512(load(&weights[r][step]), flip);
+                sums[r] = _mm512_dpbusd_epi32(sums[r], w, x);
+            }
+        }
+        for r in 0..R {
+            finish(
+                to_array(sums[r]),
+                matrix.block_scale(block + r),
+                panel.scale[0],
+                out.block(panel.first, block + r),
+            );
+        }
+        R
+    }
+
+    /// One token, straight from the packed weights; groups of `S` steps, 0 for the whole row.
+    #[inline]
+    fn vectors_i4<const S: usize>(
+        matrix: &MatrixI4<'_>,
+        panel: &Panel<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        let mut block = blocks.start;
+        while block < blocks.end {
+            block += match blocks.end - block {
+                4.. => vector_i4::<4, S>(matrix, panel, block, out),
+                2..4 => vector_i4::<2, S>(matrix, panel, block, out),
+                _ => vector_i4::<1, S>(matrix, panel, block, out),
+            };
+        }
+    }
+
+    /// `R` row blocks × one token.
+    #[inline]
+    fn vector_i4<const R: usize, const S: usize>(
+        matrix: &MatrixI4<'_>,
+        panel: &Panel<'_>,
+        block: usize,
+        out: &mut Columns<'_>,
+    ) -> usize {
+        let steps = matrix.steps();
+        let x = &panel.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
+        let weights: [&[[u8; 64]]; R] =
+            core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0[..steps]);
+        let sums = if S == 0 {
+            nibbles(weights, 0, steps, x, panel.totals[0].wrapping_mul(-8))
+        } else {
+            let scales: [&[[i8; LANES]]; R] =
+                core::array::from_fn(|r| matrix.block_group_scale(block + r).as_chunks().0);
+            let mut sums = [_mm512_setzero_si512(); R];
+            let mut add = |group: usize, products: [__m512i; R]| {
+                for r in 0..R {
+                    let scale = pair_with_zero(&scales[r][group * S * 8 / matrix.group()]);
+                    sums[r] = _mm512_dpwssd_epi32(sums[r], products[r], scale);
+                }
+            };
+            let offset = |group: usize| match S {
+                2 => -8 * i32::from(panel.sums[group]),
+                _ => -8 * (i32::from(panel.sums[2 * group]) + i32::from(panel.sums[2 * group + 1])),
+            };
+            let (whole, last) = x.as_chunks::<S>();
+            for group in 0..whole.len() {
+                add(group, nibbles(weights, group * S, S, x, offset(group)));
+            }
+            if !last.is_empty() {
+                let group = whole.len();
+                add(group, nibbles(weights, group * S, last.len(), x, offset(group)));
+            }
+            sums
+        };
+        for r in 0..R {
+            finish(
+                to_array(sums[r]),
+                matrix.block_scale(block + r),
+                panel.scale[0],
+                out.block(panel.first, block + r),
+            );
+        }
+        R
+    }
+
+    /// `offset + Σ w · x` over steps `first ..`. The high nibbles stay where they are, which makes their sum 16
+    /// times too large: one shift at the end instead of one for every step.
+    #[inline]
+    fn nibbles<const R: usize>(
+        weights: [&[[u8; 64]]; R],
+        first: usize,
+        steps: usize,
+        x: &[[[i8; 4]; 2]],
+        offset: i32,
+    ) -> [__m512i; R] {
+        let (low_mask, high_mask) = (_mm512_set1_epi8(0x0f), _mm512_set1_epi8(0xf0u8 as i8));
+        let mut low = [_mm512_set1_epi32(offset); R];
+        let mut high = [_mm512_setzero_si512(); R];
+        for step in first..first + steps {
+            let [x_low, x_high] = x[step].map(|x| broadcast(x));
+            for r in 0..R {
+                let w = load(&weights[r][step]);
+                low[r] = _mm512_dpbusd_epi32(low[r], _mm512_and_si512(w, low_mask), x_low);
+                high[r] = _mm512_dpbusd_epi32(high[r], _mm512_and_si512(w, high_mask), x_high);
+            }
+        }
+        core::array::from_fn(|r| _mm512_add_epi32(low[r], _mm512_srai_epi32::<4>(high[r])))
+    }
+
+    /// Each scale as the i16 pair (s, 0).
+    #[inline]
+    fn pair_with_zero(scale: &[i8; LANES]) -> __m512i {
+        // SAFETY: the array has 16 bytes; the load needs no alignment.
+        let scale = unsafe { _mm_loadu_si128(scale.as_ptr().cast()) };
+        _mm512_and_si512(_mm512_cvtepi8_epi32(scale), _mm512_set1_epi32(0xffff))
+    }
+
+    #[inline(never)]
+    fn plain<const R: usize, const T: usize>(
+        weights: &[[Step; R]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        let mut acc = sums.map(|tokens| tokens.map(|sum| load(&sum)));
+        for (w, x) in x.zip::<_, T>(weights) {
+            let w: [__m512i; R] = core::array::from_fn(|r| load(&w[r]));
+            for t in 0..T {
+                let x = broadcast(x[t]);
+                for r in 0..R {
+                    acc[r][t] = _mm512_dpbusd_epi32(acc[r][t], w[r], x);
+                }
+            }
+        }
+        *sums = acc.map(|tokens| tokens.map(|sum| to_array(sum)));
+    }
+
+    /// Within a group the sum fits i16, so the low half of each i32 is all of it, and `vpdpwssd` by the pair
+    /// (s, 0) multiplies and adds in one operation.
+    #[inline(never)]
+    fn grouped<const R: usize, const T: usize, const Q: usize>(
+        weights: &[[[Step; R]; Q]],
+        scales: &[[[i32; LANES]; R]],
+        offsets: &[[i32; T]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        let mut acc = sums.map(|tokens| tokens.map(|sum| load(&sum)));
+        for (index, ((weights, scale), offset)) in weights.iter().zip(scales).zip(offsets).enumerate() {
+            let x = x.group(index, Q);
+            let mut group = [offset.map(|o| _mm512_set1_epi32(o)); R];
+            for (w, x) in x.zip::<_, T>(weights) {
+                let w: [__m512i; R] = core::array::from_fn(|r| load(&w[r]));
+                for t in 0..T {
+                    let x = broadcast(x[t]);
+                    for r in 0..R {
+                        group[r][t] = _mm512_dpbusd_epi32(group[r][t], w[r], x);
+                    }
+                }
+            }
+            for r in 0..R {
+                let scale = load(&scale[r]);
+                for t in 0..T {
+                    acc[r][t] = _mm512_dpwssd_epi32(acc[r][t], group[r][t], scale);
+                }
+            }
+        }
+        *sums = acc.map(|tokens| tokens.map(|sum| to_array(sum)));
+    }
+
+    #[inline]
+    fn broadcast(x: [i8; 4]) -> __m512i {
+        _mm512_set1_epi32(i32::from_le_bytes(x.map(|x| x as u8)))
+    }
+
+    #[inline]
+    fn load<T: Copy, const N: usize>(values: &[T; N]) -> __m512i {
+        const { assert!(size_of::<[T; N]>() == 64) };
+        // SAFETY: the array has 64 bytes (just asserted); the load needs no alignment.
+        unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+    }
+
+    #[inline]
+    fn to_array(vector: __m512i) -> [i32; LANES] {
+        let mut values = [0; LANES];
+        // SAFETY: the array has 64 bytes; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), vector) };
+        values
+    }
+}

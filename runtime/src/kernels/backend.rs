@@ -1,0 +1,74 @@
+//! The choice of a backend: made once, at the outermost call.
+
+#[cfg(target_arch = "x86_64")]
+use super::{Avx2, Avx512};
+use super::{Kernels, Scalar};
+
+/// Work that is compiled once for each backend.
+pub trait WithKernels {
+    /// What the work returns.
+    type Output;
+
+    /// Does the work with `kernels`.
+    fn call<K: Kernels>(self, kernels: K) -> Self::Output;
+}
+
+/// One of the backends that this program holds; a value proves that the CPU can run it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Plain Rust.
+    Scalar(Scalar),
+    /// x86-64 with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// x86-64 with AVX-512 and VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Backend {
+    /// The fastest backend that this CPU can run. Without the `std` feature: the best that the target itself
+    /// guarantees.
+    pub fn detect() -> Self {
+        Self::available().last().unwrap_or(Self::Scalar(Scalar))
+    }
+
+    /// All backends that this CPU can run, slowest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let vector = [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512)];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vector: [Option<Self>; 0] = [];
+        core::iter::once(Self::Scalar(Scalar)).chain(vector.into_iter().flatten())
+    }
+
+    /// The backend called `name`, if this CPU can run it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().find(|backend| backend.name() == name)
+    }
+
+    /// Its name, as `WHIT_BACKEND` takes it.
+    pub fn name(self) -> &'static str {
+        struct Name;
+        impl WithKernels for Name {
+            type Output = &'static str;
+            fn call<K: Kernels>(self, _: K) -> &'static str {
+                K::NAME
+            }
+        }
+        self.run(Name)
+    }
+
+    /// Does `work` with this backend's kernels.
+    #[inline]
+    pub fn run<W: WithKernels>(self, work: W) -> W::Output {
+        match self {
+            Self::Scalar(kernels) => work.call(kernels),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(kernels) => work.call(kernels),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(kernels) => work.call(kernels),
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The loops around an integer tile when there are several tokens: what a backend with vector registers shares
+//! with every other such backend. The backend brings only the tiles.
+//!
+//! Up to three row blocks are taken at a time, and of them a stretch of columns (see [`stretch`]). Its weights are
+//! unpacked once, into a buffer that stays in the first-level cache, and meet every panel of activations before
+//! the next stretch is read: a weight is read from memory once, and unpacking it is shared by all tokens. Between
+//! stretches the exact sums wait in the output, as bits.
+#![allow(unsafe_code, reason = "one read per step without a bounds check")]
+
+use super::scalar::finish;
+use crate::parallel::Columns;
+use crate::tensor::{ACTIVATION_PAD, Activations, LANES, MatrixI4, MatrixI8, PANEL, Panel};
+use core::ops::Range;
+
+/// Most columns unpacked at a time: three row blocks of them are 30 KiB of a first-level cache of 48 KiB.
+const STRETCH: usize = 640;
+
+/// Columns to unpack at a time, a multiple of 32. Measured with AVX-512 (GOP/s; 32 KiB caches were not measured):
+/// - many tokens: 576 columns 690 whole, 520 as 512 + 64 (sums go through memory twice), so stretches are equal and
+///   as few as the cache allows; 1536 columns 650 in thirds, 490 whole.
+/// - one or two panels, where packed and unpacked weights pass through the cache together: 1536 columns 493 in
+///   stretches of 256, 324 of 512, 226 of 768.
+fn stretch(cols: usize, tokens: usize) -> usize {
+    let most = if tokens <= 2 * PANEL { 256 } else { STRETCH };
+    cols.div_ceil(cols.div_ceil(most).max(1)).max(1).next_multiple_of(ACTIVATION_PAD)
+}
+
+/// Row blocks taken at a time.
+const GROUP: usize = 3;
+
+/// Weights of 16 rows × 4 columns, `[16][4]`.
+pub(super) type Step = [u8; 64];
+
+/// Exact sums of `R` row blocks × `T` tokens.
+pub(super) type Sums<const R: usize, const T: usize> = [[[i32; LANES]; T]; R];
+
+/// What the tiles of a backend compute: `sums[r][t][l] += …` in wrapping i32.
+pub(super) trait Tiles: Copy {
+    /// What int8 weights are XORed with before a tile sees them: 0 or 0x80, which makes them unsigned, `w + 128`.
+    const FLIP: u8;
+
+    /// What a group scale, as u16, is multiplied by to become a tile's i32: 1 for the i16 pair (s, 0), 0x1_0001
+    /// for (s, s).
+    const SPREAD: i32;
+
+    /// `Σ w · x`, int8 weights (flipped) or nibbles, over all steps of `weights`.
+    fn plain<const R: usize, const T: usize>(
+        self,
+        weights: &[[Step; R]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    );
+
+    /// `Σ_g s[g] · (offset[g][t] + Σ_{g} w · x)`: groups of `Q` steps (4 or 8), `w = q + 8`, offset `−8 Σ x`.
+    fn grouped<const R: usize, const T: usize, const Q: usize>(
+        self,
+        weights: &[[[Step; R]; Q]],
+        scales: &[[[i32; LANES]; R]],
+        offsets: &[[i32; T]],
+        x: Quads<'_>,
+        sums: &mut Sums<R, T>,
+    );
+}
+
+/// The activations of a stretch for the tokens of a tile, four columns (a step) at a time.
+#[derive(Clone, Copy)]
+pub(super) struct Quads<'a> {
+    data: &'a [[i8; 4]],
+    stride: usize,
+}
+
+impl<'a> Quads<'a> {
+    /// The tokens from `token` on of columns `start ..` of a panel.
+    #[inline(always)]
+    fn new(panel: &Panel<'a>, token: usize, start: usize) -> Self {
+        let quads = panel.data.as_chunks().0;
+        Self { data: &quads[start / 4 * panel.width + token..], stride: panel.width }
+    }
+
+    /// Each of `weights` with the four values of each of `T` tokens at that step.
+    ///
+    /// # Panics
+    /// If the activations end before the weights.
+    #[inline(always)]
+    pub(super) fn zip<'w, W, const T: usize>(
+        self,
+        weights: &'w [W],
+    ) -> impl Iterator<Item = (&'w W, &'a [[i8; 4]; T])> {
+        assert!(weights.is_empty() || (weights.len() - 1) * self.stride + T <= self.data.len());
+        let data = self.data.as_ptr();
+        weights.iter().enumerate().map(move |(step, weights)| {
+            // SAFETY: for every step below `weights.len()` the `T` quads lie in `data` (just asserted). Slices
+            // instead cost a third of the speed: two comparisons and two lengths to carry for every step.
+            (weights, unsafe { &*data.add(step * self.stride).cast() })
+        })
+    }
+
+    /// The same activations from the `index`th group of `steps` steps on.
+    #[inline(always)]
+    pub(super) fn group(self, index: usize, steps: usize) -> Self {
+        Self { data: &self.data[index * steps * self.stride..], ..self }
+    }
+}
+
+/// A matrix that the loops can unpack.
+pub(super) trait Source: Copy {
+    /// Most tokens in one of its tiles: 8, or 4 where each sum needs two registers.
+    const WIDEST: usize;
+
+    /// Columns, without padding.
+    fn cols(&self) -> usize;
+
+    /// The 16 row scales of a row block.
+    fn row_scale(&self, block: usize) -> &[f32; LANES];
+
+    /// What the sum of all values of a token is multiplied by to give what its sums start from.
+    fn bias<K: Tiles>(&self) -> i32;
+
+    /// Unpacks `columns` of `R` row blocks for the tiles of `K`.
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked);
+
+    /// Adds the products of the unpacked stretch.
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        unpacked: &Unpacked,
+        at: At<'_, '_>,
+        sums: &mut Sums<R, T>,
+    );
+}
+
+/// Where a tile lies: tokens `token ..` of a panel, columns `start ..`; whether they are the row's last.
+#[derive(Clone, Copy)]
+pub(super) struct At<'p, 'a> {
+    panel: &'p Panel<'a>,
+    token: usize,
+    start: usize,
+    last: bool,
+}
+
+/// A stretch of weights, a byte each: `[steps][R]` steps and `[groups][R]` scales.
+pub(super) struct Unpacked {
+    steps: [Step; GROUP * STRETCH / 4],
+    scales: [[i32; LANES]; GROUP * STRETCH / 16],
+    used: usize,
+}
+
+/// `matrix` × `x` for row blocks `blocks`.
+#[inline(always)]
+pub(super) fn matmul<K: Tiles, S: Source>(
+    tiles: K,
+    matrix: S,
+    x: &Activations<'_>,
+    blocks: Range<usize>,
+    out: &mut Columns<'_>,
+) {
+    let mut unpacked = Unpacked {
+        steps: [[0; 64]; GROUP * STRETCH / 4],
+        scales: [[0; LANES]; GROUP * STRETCH / 16],
+        used: 0,
+    };
+    let mut block = blocks.start;
+    while block < blocks.end {
+        // Four remaining blocks are two pairs: a tile of one block does a third of the work per activation read.
+        block += match blocks.end - block {
+            1 => row_blocks::<K, S, 1>(tiles, matrix, x, block, &mut unpacked, out),
+            2 | 4 => row_blocks::<K, S, 2>(tiles, matrix, x, block, &mut unpacked, out),
+            _ => row_blocks::<K, S, 3>(tiles, matrix, x, block, &mut unpacked, out),
+        };
+    }
+}
+
+#[inline(always)]
+fn row_blocks<K: Tiles, S: Source, const R: usize>(
+    tiles: K,
+    matrix: S,
+    x: &Activations<'_>,
+    block: usize,
+    unpacked: &mut Unpacked,
+    out: &mut Columns<'_>,
+) -> usize {
+    // A matrix without columns has one empty stretch, so that its sums are written.
+    let (cols, stretch) = (matrix.cols(), stretch(matrix.cols(), x.tokens()));
+    for start in (0..cols.max(1)).step_by(stretch) {
+        let end = cols.min(start + stretch);
+        matrix.unpack::<K, R>(block, start..end, unpacked);
+        for panel in x.panels() {
+            let mut token = 0;
+            while token < panel.width {
+                let at = At { panel: &panel, token, start, last: end == cols };
+                token += match (panel.width - token).min(S::WIDEST) {
+                    8.. => tile::<K, S, R, 8>(tiles, matrix, unpacked, block, at, out),
+                    4..8 => tile::<K, S, R, 4>(tiles, matrix, unpacked, block, at, out),
+                    2..4 => tile::<K, S, R, 2>(tiles, matrix, unpacked, block, at, out),
+                    _ => tile::<K, S, R, 1>(tiles, matrix, unpacked, block, at, out),
+                };
+            }
+        }
+    }
+    R
+}
+
+#[inline(always)]
+fn tile<K: Tiles, S: Source, const R: usize, const T: usize>(
+    tiles: K,
+    matrix: S,
+    unpacked: &Unpacked,
+    block: usize,
+    at: At<'_, '_>,
+    out: &mut Columns<'_>,
+) -> usize {
+    let At { panel, token, start, last } = at;
+    let mut sums = [[[0; LANES]; T]; R];
+    for t in 0..T {
+        let first = matrix.bias::<K>().wrapping_mul(panel.totals[token + t]);
+        for r in 0..R {
+            sums[r][t] = match start {
+                0 => [first; LANES],
+                _ => out.block(panel.first + token + t, block + r).map(|sum| sum.to_bits() as i32),
+            };
+        }
+    }
+    matrix.tile(tiles, unpacked, at, &mut sums);
+    for r in 0..R {
+        let row_scale = matrix.row_scale(block + r);
+        for t in 0..T {
+            let out = out.block(panel.first + token + t, block + r);
+            if last {
+                finish(sums[r][t], row_scale, panel.scale[token + t], out);
+            } else {
+                *out = sums[r][t].map(|sum| f32::from_bits(sum as u32));
+            }
+        }
+    }
+    T
+}
+
+/// The steps (or groups) of `width` columns each that hold `columns`, which start at a whole one.
+fn steps(columns: &Range<usize>, width: usize) -> Range<usize> {
+    columns.start / width..columns.end.div_ceil(width)
+}
+
+impl Source for MatrixI8<'_> {
+    const WIDEST: usize = 8;
+
+    fn cols(&self) -> usize {
+        MatrixI8::cols(self)
+    }
+
+    fn row_scale(&self, block: usize) -> &[f32; LANES] {
+        self.block_scale(block)
+    }
+
+    fn bias<K: Tiles>(&self) -> i32 {
+        -i32::from(K::FLIP)
+    }
+
+    #[inline(always)]
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        let range = steps(&columns, 4);
+        unpacked.used = range.len();
+        let steps = unpacked.steps.as_chunks_mut::<R>().0;
+        for r in 0..R {
+            let packed = &self.block(block + r).as_chunks::<64>().0[range.clone()];
+            for (step, packed) in steps.iter_mut().zip(packed) {
+                step[r] = packed.map(|w| w as u8 ^ K::FLIP);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        unpacked: &Unpacked,
+        at: At<'_, '_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        let steps = &unpacked.steps.as_chunks::<R>().0[..unpacked.used];
+        tiles.plain(steps, Quads::new(at.panel, at.token, at.start), sums);
+    }
+}
+
+/// Unpacks the nibbles of a stretch, still `q + 8`, to a byte each.
+#[inline(always)]
+fn unpack_nibbles<const R: usize>(
+    matrix: &MatrixI4<'_>,
+    block: usize,
+    columns: &Range<usize>,
+    unpacked: &mut Unpacked,
+) {
+    let range = steps(columns, 8);
+    unpacked.used = 2 * range.len();
+    let pairs = unpacked.steps.as_chunks_mut::<R>().0.as_chunks_mut::<2>().0;
+    for r in 0..R {
+        let packed = &matrix.block(block + r).as_chunks::<64>().0[range.clone()];
+        for ([low, high], packed) in pairs.iter_mut().zip(packed) {
+            low[r] = packed.map(|w| w & 15);
+            high[r] = packed.map(|w| w >> 4);
+        }
+    }
+}
+
+/// int4 weights without group scales.
+#[derive(Clone, Copy)]
+pub(super) struct Whole<'m, 'a>(pub(super) &'m MatrixI4<'a>);
+
+impl Source for Whole<'_, '_> {
+    const WIDEST: usize = 8;
+
+    fn cols(&self) -> usize {
+        self.0.cols()
+    }
+
+    fn row_scale(&self, block: usize) -> &[f32; LANES] {
+        self.0.block_scale(block)
+    }
+
+    fn bias<K: Tiles>(&self) -> i32 {
+        -8
+    }
+
+    #[inline(always)]
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        unpack_nibbles::<R>(self.0, block, &columns, unpacked);
+    }
+
+    #[inline(always)]
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        unpacked: &Unpacked,
+        at: At<'_, '_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        let steps = &unpacked.steps.as_chunks::<R>().0[..unpacked.used];
+        tiles.plain(steps, Quads::new(at.panel, at.token, at.start), sums);
+    }
+}
+
+/// int4 weights in groups of `Q` steps: 4 for groups of 16 columns, 8 for the others (and for whole rows, whose
+/// scale is 1), which are taken 32 columns at a time with the same scale, so that a sum over one always fits i16: 8 · 127 · 32 = 32 512.
+#[derive(Clone, Copy)]
+pub(super) struct Grouped<'m, 'a, const Q: usize>(pub(super) &'m MatrixI4<'a>);
+
+impl<const Q: usize> Source for Grouped<'_, '_, Q> {
+    const WIDEST: usize = 4;
+
+    fn cols(&self) -> usize {
+        self.0.cols()
+    }
+
+    fn row_scale(&self, block: usize) -> &[f32; LANES] {
+        self.0.block_scale(block)
+    }
+
+    fn bias<K: Tiles>(&self) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        unpack_nibbles::<R>(self.0, block, &columns, unpacked);
+        let groups = steps(&columns, 4 * Q);
+        let scales = unpacked.scales.as_chunks_mut::<R>().0;
+        for r in 0..R {
+            let packed = self.0.block_group_scale(block + r).as_chunks::<LANES>().0;
+            for (scale, group) in scales.iter_mut().zip(groups.clone()) {
+                let packed = match self.0.group() {
+                    0 => [1; LANES],
+                    width => packed[group * 4 * Q / width],
+                };
+                scale[r] = packed.map(|s| i32::from(i16::from(s) as u16).wrapping_mul(K::SPREAD));
+            }
+        }
+        // A last group may have fewer weights than `Q` steps; what stands in the others meets activations that
+        // are padding, 0.
+        unpacked.used = groups.len();
+    }
+
+    #[inline(always)]
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        unpacked: &Unpacked,
+        at: At<'_, '_>,
+        sums: &mut Sums<R, T>,
+    ) {
+        let groups = &unpacked.steps.as_chunks::<R>().0.as_chunks::<Q>().0[..unpacked.used];
+        let scales = &unpacked.scales.as_chunks::<R>().0[..unpacked.used];
+        let mut offsets = [[0; T]; STRETCH / 16];
+        let halves = &at.panel.sums.as_chunks::<2>().0[at.start / 32 * at.panel.width + at.token..];
+        for (i, halves) in halves.chunks(at.panel.width).take(STRETCH / 32).enumerate() {
+            for (t, [a, b]) in halves.iter().take(T).map(|half| half.map(i32::from)).enumerate() {
+                if Q == 4 {
+                    offsets[2 * i][t] = -8 * a;
+                    offsets[2 * i + 1][t] = -8 * b;
+                } else {
+                    offsets[i][t] = -8 * (a + b);
+                }
+            }
+        }
+        tiles.grouped(groups, scales, &offsets, Quads::new(at.panel, at.token, at.start), sums);
+    }
+}

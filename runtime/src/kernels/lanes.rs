@@ -1,0 +1,400 @@
+//! The f32 operations of the runtime, once, in 16 virtual lanes.
+//!
+//! Every function is plain Rust that a backend inlines into a function compiled for its instruction set, so the
+//! vector width changes the speed and never the bits: element `i` always goes to lane `i mod 16`, in order of
+//! `i`, and the lanes are folded by one fixed tree. `ARITHMETIC.md` is the text of what stands here.
+
+use crate::math;
+use crate::parallel::Columns;
+use crate::quant::{WIDE_MAX, round_clamped, split_wide};
+use crate::tensor::{ActivationsMut, LANES, MatrixF16, MatrixF32};
+use core::ops::Range;
+
+/// The element-wise function between the two halves of a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// x · sigmoid(x) (Hendrycks and Gimpel 2016; Ramachandran et al. 2017).
+    Silu,
+    /// x · Φ(x), the exact form by erf.
+    GeluErf,
+    /// x · Φ(x), the form by tanh that GPT-2 uses.
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
+}
+
+/// Which two elements of a head a rotary embedding rotates together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// Elements 2 i and 2 i + 1 (Su et al. 2021, llama2.c).
+    Interleaved,
+    /// Elements i and i + n / 2 (Hugging Face checkpoints).
+    HalfSplit,
+}
+
+/// Sixteen lanes, one value each.
+pub type Lanes = [f32; LANES];
+
+/// Sum of the lanes by the fixed tree 16 → 8 → 4 → 2 → 1, lane `l` with lane `l + half`.
+#[inline(always)]
+pub fn fold(lanes: Lanes) -> f32 {
+    let a: [f32; 8] = core::array::from_fn(|l| lanes[l] + lanes[l + 8]);
+    let b: [f32; 4] = core::array::from_fn(|l| a[l] + a[l + 4]);
+    (b[0] + b[2]) + (b[1] + b[3])
+}
+
+/// Σ f(xᵢ) in 16 lanes.
+#[inline(always)]
+fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for l in 0..LANES {
+            lanes[l] += f(chunk[l]);
+        }
+    }
+    for (l, &value) in rest.iter().enumerate() {
+        lanes[l] += f(value);
+    }
+    fold(lanes)
+}
+
+/// The largest element; −∞ for an empty slice. NaN is passed over.
+#[inline(always)]
+fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    for chunk in chunks {
+        for l in 0..LANES {
+            lanes[l] = larger(lanes[l], f(chunk[l]));
+        }
+    }
+    for (l, &value) in rest.iter().enumerate() {
+        lanes[l] = larger(lanes[l], f(value));
+    }
+    lanes.iter().copied().fold(f32::NEG_INFINITY, larger)
+}
+
+/// Σ aᵢ · bᵢ.
+#[inline(always)]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for l in 0..LANES {
+            lanes[l] += a[l] * b[l];
+        }
+    }
+    for (l, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        lanes[l] += a * b;
+    }
+    fold(lanes)
+}
+
+/// Rows of the given blocks of `matrix` × vectors `x`, `[tokens][stride]`; rows beyond the last give 0.
+#[inline(always)]
+pub fn matmul_f32(
+    matrix: &MatrixF32<'_>,
+    x: &[f32],
+    stride: usize,
+    blocks: Range<usize>,
+    out: &mut Columns<'_>,
+) {
+    each_row(matrix.rows(), matrix.cols(), x, stride, blocks, out, |row, x| dot(matrix.row(row), x));
+}
+
+/// As [`matmul_f32`], each weight widened exactly.
+#[inline(always)]
+pub fn matmul_f16(
+    matrix: &MatrixF16<'_>,
+    x: &[f32],
+    stride: usize,
+    blocks: Range<usize>,
+    out: &mut Columns<'_>,
+) {
+    each_row(matrix.rows(), matrix.cols(), x, stride, blocks, out, |row, x| dot_f16(matrix.row(row), x));
+}
+
+#[inline(always)]
+fn each_row(
+    rows: usize,
+    cols: usize,
+    x: &[f32],
+    stride: usize,
+    blocks: Range<usize>,
+    out: &mut Columns<'_>,
+    dot: impl Fn(usize, &[f32]) -> f32,
+) {
+    for row in blocks.start * LANES..blocks.end * LANES {
+        for token in 0..out.tokens() {
+            let sum = if row < rows { dot(row, &x[token * stride..][..cols]) } else { 0.0 };
+            out.token(token, row..row + 1)[0] = sum;
+        }
+    }
+}
+
+#[inline(always)]
+fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+        for (l, (&a, b)) in a.iter().zip(b).enumerate() {
+            lanes[l] += widen_f16(a) * b;
+        }
+    }
+    fold(lanes)
+}
+
+/// The f32 with the value of binary16 `bits`, by integer operations and one exact multiplication.
+#[inline(always)]
+pub fn widen_f16(bits: u16) -> f32 {
+    const REBIAS: f32 = f32::from_bits((254 - 15) << 23);
+    let sign = u32::from(bits & 0x8000) << 16;
+    let magnitude = u32::from(bits & 0x7fff) << 13;
+    let value = f32::from_bits(magnitude) * REBIAS;
+    let infinite = magnitude >= 0x7c00 << 13;
+    let magnitude = if infinite { magnitude | 0x7f80_0000 } else { value.to_bits() };
+    f32::from_bits(sign | magnitude)
+}
+
+/// Scale of int8 steps for values up to `absmax`, and its inverse; both 0 where the values are too small to matter.
+#[inline(always)]
+fn step_of(absmax: f32) -> (f32, f32) {
+    if absmax < 1e-30 { (0.0, 0.0) } else { (absmax / 127.0, 127.0 / absmax) }
+}
+
+/// As [`quantize`], handing columns `16 i ..` to `put(i, values)` instead of packing them; returns the scale.
+#[inline(always)]
+pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 {
+    let (scale, inverse) = step_of(max_by(x, f32::abs));
+    for i in 0..x.len().div_ceil(LANES) {
+        put(i, rounded(x, inverse, i));
+    }
+    scale
+}
+
+/// Quantizes `x` to int8 with one scale: absmax / 127, half to even.
+#[inline(always)]
+pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
+    let (scale, inverse) = step_of(max_by(x, f32::abs));
+    out.set(
+        token,
+        scale,
+        #[inline(always)]
+        |i| rounded(x, inverse, i),
+    );
+}
+
+/// Elements `16 i ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
+#[inline(always)]
+fn rounded(x: &[f32], inverse: f32, i: usize) -> [i8; LANES] {
+    let mut values = [0; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    if let Some(chunk) = chunks.get(i) {
+        for l in 0..LANES {
+            values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
+        }
+    } else if i == chunks.len() {
+        for (value, &x) in values.iter_mut().zip(rest) {
+            *value = round_clamped(x * inverse, 127) as i8;
+        }
+    }
+    values
+}
+
+/// Root-mean-square norm (Zhang and Sennrich 2019): `x / sqrt(mean(x²) + epsilon) · weight`.
+#[inline(always)]
+pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    let mean_square = sum_by(x, |v| v * v) / x.len() as f32;
+    let inverse = 1.0 / math::sqrt(mean_square + epsilon);
+    for ((out, &x), &w) in out.iter_mut().zip(x).zip(weight) {
+        *out = (x * inverse) * w;
+    }
+}
+
+/// Layer norm (Ba et al. 2016): `(x − mean) / sqrt(variance + epsilon) · weight + bias`; an empty `bias` is none.
+#[inline(always)]
+pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
+    let mean = sum_by(x, |v| v) / x.len() as f32;
+    let variance = sum_by(x, |v| (v - mean) * (v - mean)) / x.len() as f32;
+    let inverse = 1.0 / math::sqrt(variance + epsilon);
+    for ((out, &x), &w) in out.iter_mut().zip(x).zip(weight) {
+        *out = ((x - mean) * inverse) * w;
+    }
+    add(out, bias);
+}
+
+/// `x += y` over the shorter of the two.
+#[inline(always)]
+pub fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+/// `x ·= factor`.
+#[inline(always)]
+pub fn scale(x: &mut [f32], factor: f32) {
+    for x in x {
+        *x *= factor;
+    }
+}
+
+/// `x = f(x)`.
+#[inline(always)]
+pub fn activate(activation: Activation, x: &mut [f32]) {
+    #[inline(always)]
+    fn each(x: &mut [f32], f: impl Fn(f32) -> f32) {
+        for x in x {
+            *x = f(*x);
+        }
+    }
+    match activation {
+        Activation::Silu => each(x, math::silu),
+        Activation::GeluErf => each(x, math::gelu_erf),
+        Activation::GeluTanh => each(x, math::gelu_tanh),
+        Activation::Relu => each(x, math::relu),
+    }
+}
+
+/// `gate = f(gate) · up`.
+#[inline(always)]
+pub fn activate_gated(activation: Activation, gate: &mut [f32], up: &[f32]) {
+    activate(activation, gate);
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate *= up;
+    }
+}
+
+/// Rotates the first `2 · cos.len()` elements of one head by the angles given as cosine and sine (Su et al. 2021).
+#[inline(always)]
+pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+    let pairs = cos.len();
+    match pairing {
+        Pairing::Interleaved => {
+            for (pair, (&c, &s)) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos.iter().zip(sin)) {
+                let [a, b] = *pair;
+                *pair = [a * c - b * s, a * s + b * c];
+            }
+        }
+        Pairing::HalfSplit => {
+            let (low, high) = head.split_at_mut(pairs.min(head.len()));
+            for ((a, b), (&c, &s)) in low.iter_mut().zip(high).zip(cos.iter().zip(sin)) {
+                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+            }
+        }
+    }
+}
+
+/// Attention scores from an f32 cache: `out[p] = Σ_d q[d] · k[p][d]`, summed in order of `d`.
+///
+/// `keys` is `[positions / 16][q.len()][16]`, `out` has room for whole blocks.
+#[inline(always)]
+pub fn scores_f32(query: &[f32], keys: &[f32], out: &mut [f32]) {
+    for (keys, out) in keys.chunks_exact(query.len() * LANES).zip(out.as_chunks_mut::<LANES>().0) {
+        let mut lanes = [0.0; LANES];
+        for (&q, k) in query.iter().zip(keys.as_chunks::<LANES>().0) {
+            for l in 0..LANES {
+                lanes[l] += q * k[l];
+            }
+        }
+        *out = lanes;
+    }
+}
+
+/// `scores = exp(scores − max)`; returns the sum of the new values.
+#[inline(always)]
+pub fn exp_scores(scores: &mut [f32]) -> f32 {
+    let max = max_by(scores, |v| v);
+    for score in scores.iter_mut() {
+        *score = math::exp_nonpositive(*score - max);
+    }
+    sum_by(scores, |v| v)
+}
+
+/// Attention output from an f32 cache: `out[d] = (Σ_p softmax(scores)[p] · v[p][d])`, summed in order of `p`.
+///
+/// `scores` is overwritten; `values` is `[scores.len()][out.len()]`.
+#[inline(always)]
+pub fn attend_f32(scores: &mut [f32], values: &[f32], out: &mut [f32]) {
+    let inverse = 1.0 / exp_scores(scores);
+    let width = out.len();
+    for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+        let mut lanes = [0.0; LANES];
+        let used = out.len();
+        for (&weight, row) in scores.iter().zip(values.chunks_exact(width)) {
+            let row = &row[chunk * LANES..][..used];
+            if let Ok(row) = <&[f32; LANES]>::try_from(row) {
+                for l in 0..LANES {
+                    lanes[l] += weight * row[l];
+                }
+            } else {
+                for (lane, v) in lanes.iter_mut().zip(row) {
+                    *lane += weight * v;
+                }
+            }
+        }
+        for (out, lane) in out.iter_mut().zip(lanes) {
+            *out = lane * inverse;
+        }
+    }
+}
+
+/// Attention weights for an int8 cache: softmax of `scores` times each position's value scale, quantized to two
+/// int8 digits of base 255 (tokens `2 query` and `2 query + 1` of `out`, whose column 0 is position `start`).
+///
+/// `scores` is overwritten and has one element for each attended position; those lie at columns `skip ..` of
+/// `out`, the columns before are 0.
+#[inline(always)]
+pub fn weights_i8(
+    scores: &mut [f32],
+    value_scale: &[f32],
+    skip: usize,
+    query: usize,
+    out: &mut ActivationsMut<'_>,
+) {
+    let sum = exp_scores(scores);
+    for (weight, s) in scores.iter_mut().zip(value_scale) {
+        *weight *= s;
+    }
+    let largest = max_by(scores, |v| v);
+    let (scale, inverse) = if largest < 1e-30 {
+        (0.0, 0.0)
+    } else {
+        (largest / WIDE_MAX as f32 / sum, WIDE_MAX as f32 / largest)
+    };
+    let scores = &*scores;
+    out.set(
+        2 * query,
+        scale * 255.0,
+        #[inline(always)]
+        |i| weight_digits(scores, inverse, skip, i, 0),
+    );
+    out.set(
+        2 * query + 1,
+        scale,
+        #[inline(always)]
+        |i| weight_digits(scores, inverse, skip, i, 1),
+    );
+}
+
+/// Digit `which` of columns `16 i ..`: those before `skip` and after the last weight are 0.
+#[inline(always)]
+fn weight_digits(weights: &[f32], inverse: f32, skip: usize, i: usize, which: usize) -> [i8; 16] {
+    let mut digits = [0; 16];
+    let start = i * LANES;
+    if start >= skip && start - skip + LANES <= weights.len() {
+        let weights = &weights[start - skip..][..LANES];
+        for l in 0..LANES {
+            digits[l] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX))[which];
+        }
+    } else {
+        for (l, digit) in digits.iter_mut().enumerate() {
+            if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| weights.get(p)) {
+                *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
+            }
+        }
+    }
+    digits
+}

@@ -1,0 +1,185 @@
+//! The operations that every backend performs with the same bits, and the choice of a backend.
+//!
+//! A backend is one file and one token type whose value proves that the CPU has the features. It brings the two
+//! integer matrix products and `enter`, which compiles a closure for its instruction set; the f32 operations are
+//! those of [`lanes`], inlined through `enter`. [`scalar`] is the definition.
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+pub mod backend;
+#[cfg(target_arch = "x86_64")]
+mod blocked;
+#[cfg(any(feature = "conformance", test))]
+pub mod conformance;
+#[cfg(target_arch = "x86_64")]
+mod features;
+pub mod lanes;
+pub mod scalar;
+
+use crate::parallel::Columns;
+use crate::tensor::{Activations, ActivationsMut, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use backend::{Backend, WithKernels};
+use core::ops::Range;
+pub use lanes::{Activation, Pairing};
+pub use scalar::Scalar;
+
+/// What a core must be able to do. All methods compute the same bits on every backend.
+///
+/// Matrix products write `out[token][row]` for the rows of the given row blocks (16 rows each), padding rows
+/// included.
+pub trait Kernels: Copy + Send + Sync {
+    /// Name of the backend, as `WHIT_BACKEND` takes it.
+    const NAME: &'static str;
+
+    /// Runs `f` compiled for this backend's instruction set; `f` must be `#[inline(always)]`.
+    fn enter<R>(self, f: impl FnOnce() -> R) -> R;
+
+    /// `(f32)(Σ w · x) · (scale[row] · x.scale[token])` for int8 weights.
+    fn matmul_i8(
+        self,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    );
+
+    /// `(f32)(Σ_g s[row, g] · Σ_{k in g} q · x) · (S[row] · x.scale[token])` for int4 weights.
+    fn matmul_i4(
+        self,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    );
+
+    /// f32 weights × vectors `x`, `[tokens][stride]`.
+    fn matmul_f32(
+        self,
+        matrix: &MatrixF32<'_>,
+        x: &[f32],
+        stride: usize,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        self.enter(
+            #[inline(always)]
+            || lanes::matmul_f32(matrix, x, stride, blocks, out),
+        );
+    }
+
+    /// f16 weights, widened exactly, × vectors `x`, `[tokens][stride]`.
+    fn matmul_f16(
+        self,
+        matrix: &MatrixF16<'_>,
+        x: &[f32],
+        stride: usize,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        self.enter(
+            #[inline(always)]
+            || lanes::matmul_f16(matrix, x, stride, blocks, out),
+        );
+    }
+
+    /// See [`lanes::quantize`].
+    fn quantize(self, x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
+        self.enter(
+            #[inline(always)]
+            || lanes::quantize(x, token, out),
+        );
+    }
+
+    /// See [`lanes::rms_norm`].
+    fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::rms_norm(x, weight, epsilon, out),
+        );
+    }
+
+    /// See [`lanes::layer_norm`].
+    fn layer_norm(self, x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::layer_norm(x, weight, bias, epsilon, out),
+        );
+    }
+
+    /// See [`lanes::add`].
+    fn add(self, x: &mut [f32], y: &[f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::add(x, y),
+        );
+    }
+
+    /// See [`lanes::scale`].
+    fn scale(self, x: &mut [f32], factor: f32) {
+        self.enter(
+            #[inline(always)]
+            || lanes::scale(x, factor),
+        );
+    }
+
+    /// See [`lanes::activate`].
+    fn activate(self, activation: Activation, x: &mut [f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::activate(activation, x),
+        );
+    }
+
+    /// See [`lanes::activate_gated`].
+    fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::activate_gated(activation, gate, up),
+        );
+    }
+
+    /// See [`lanes::rotate`].
+    fn rotate(self, head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+        self.enter(
+            #[inline(always)]
+            || lanes::rotate(head, cos, sin, pairing),
+        );
+    }
+
+    /// See [`lanes::scores_f32`].
+    fn scores_f32(self, query: &[f32], keys: &[f32], out: &mut [f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::scores_f32(query, keys, out),
+        );
+    }
+
+    /// See [`lanes::attend_f32`].
+    fn attend_f32(self, scores: &mut [f32], values: &[f32], out: &mut [f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::attend_f32(scores, values, out),
+        );
+    }
+
+    /// See [`lanes::weights_i8`].
+    fn weights_i8(
+        self,
+        scores: &mut [f32],
+        value_scale: &[f32],
+        skip: usize,
+        query: usize,
+        out: &mut ActivationsMut<'_>,
+    ) {
+        self.enter(
+            #[inline(always)]
+            || lanes::weights_i8(scores, value_scale, skip, query, out),
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! The definition of the integer matrix products, in plain loops: always compiled, always tested, and what runs
+//! where nothing better is there.
+
+use super::Kernels;
+use crate::parallel::Columns;
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Panel};
+use core::ops::Range;
+
+/// The backend that every core has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scalar;
+
+impl Kernels for Scalar {
+    const NAME: &'static str = "scalar";
+
+    fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn matmul_i8(
+        self,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        for block in blocks {
+            for panel in x.panels() {
+                for token in 0..panel.width {
+                    let sums = block_i8(matrix, block, &panel, token);
+                    finish(
+                        sums,
+                        matrix.block_scale(block),
+                        panel.scale[token],
+                        out.block(panel.first + token, block),
+                    );
+                }
+            }
+        }
+    }
+
+    fn matmul_i4(
+        self,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        for block in blocks {
+            for panel in x.panels() {
+                for token in 0..panel.width {
+                    let sums = block_i4(matrix, block, &panel, token);
+                    finish(
+                        sums,
+                        matrix.block_scale(block),
+                        panel.scale[token],
+                        out.block(panel.first + token, block),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// `out = (f32)sum · (row scale · token scale)`: the one way from an exact sum to a result.
+#[inline(always)]
+pub fn finish(sums: [i32; LANES], row_scale: &[f32; LANES], token_scale: f32, out: &mut [f32; LANES]) {
+    // All lanes before any store: compilers then make vectors of them without asking whether `out` overlaps.
+    let mut results = [0.0; LANES];
+    for l in 0..LANES {
+        results[l] = sums[l] as f32 * (row_scale[l] * token_scale);
+    }
+    *out = results;
+}
+
+/// The four activations of step `step` (columns `4 step ..`) of one token of a panel.
+fn quad<'a>(panel: &Panel<'a>, step: usize, token: usize) -> &'a [i8] {
+    &panel.data[(step * panel.width + token) * 4..][..4]
+}
+
+/// Exact row sums of one block × one token. They fit i32 for up to `MAX_COLS_I8` columns.
+fn block_i8(matrix: &MatrixI8<'_>, block: usize, panel: &Panel<'_>, token: usize) -> [i32; LANES] {
+    let mut sums = [0i32; LANES];
+    for (step, weights) in matrix.block(block).chunks_exact(64).enumerate() {
+        let x = quad(panel, step, token);
+        for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(4)) {
+            for (&w, &x) in w.iter().zip(x) {
+                *sum += i32::from(w) * i32::from(x);
+            }
+        }
+    }
+    sums
+}
+
+/// Exact row sums of one block × one token. They fit i32 for up to `MAX_COLS_I4` columns of valid scales; a
+/// damaged scale of −128 may wrap, defined and harmless.
+fn block_i4(matrix: &MatrixI4<'_>, block: usize, panel: &Panel<'_>, token: usize) -> [i32; LANES] {
+    let steps_per_group = if matrix.group() == 0 { usize::MAX } else { matrix.group() / 8 };
+    let scales = matrix.block_group_scale(block);
+    let mut sums = [0i32; LANES];
+    for (group, weights) in matrix.block(block).chunks(steps_per_group.saturating_mul(64)).enumerate() {
+        let mut products = [0i32; LANES];
+        for (i, weights) in weights.chunks_exact(64).enumerate() {
+            let step = group * steps_per_group.min(matrix.steps()) + i;
+            let (low, high) = (quad(panel, 2 * step, token), quad(panel, 2 * step + 1, token));
+            for (product, w) in products.iter_mut().zip(weights.chunks_exact(4)) {
+                for j in 0..4 {
+                    *product += (i32::from(w[j] & 15) - 8) * i32::from(low[j]);
+                    *product += (i32::from(w[j] >> 4) - 8) * i32::from(high[j]);
+                }
+            }
+        }
+        for l in 0..LANES {
+            let scale = if scales.is_empty() { 1 } else { i32::from(scales[group * LANES + l]) };
+            sums[l] = sums[l].wrapping_add(products[l].wrapping_mul(scale));
+        }
+    }
+    sums
+}

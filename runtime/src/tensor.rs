@@ -1,0 +1,434 @@
+//! Borrowed matrices in the file's packings, and the activations that meet them.
+//!
+//! A constructor here proves every length once; the kernels rely on it and need no bounds check.
+//! The packings themselves (which byte holds which weight) are read and written in `quant`.
+
+/// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
+pub const LANES: usize = 16;
+
+/// Tokens that share one panel of packed activations.
+pub const PANEL: usize = 8;
+
+/// Columns of quantized activations are padded with zeros to a multiple of this.
+pub const ACTIVATION_PAD: usize = 32;
+
+/// Largest int8 matrix width whose row sum is exact in i32: 128 · 128 · 131 071 < 2³¹.
+pub const MAX_COLS_I8: usize = 131_071;
+
+/// Largest int4 matrix width whose row sum is exact in i32: 8 · 127 · 127 · 16 643 < 2³¹.
+pub const MAX_COLS_I4: usize = 16_643;
+
+/// `rows` rounded up to whole blocks of [`LANES`].
+pub const fn padded_rows(rows: usize) -> usize {
+    rows.div_ceil(LANES) * LANES
+}
+
+/// int8 weights with one scale per row, packed `[rows / 16][cols / 4][16][4]`.
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixI8<'a> {
+    rows: usize,
+    cols: usize,
+    scale: &'a [f32],
+    data: &'a [i8],
+}
+
+impl<'a> MatrixI8<'a> {
+    /// Bytes of packed weights of a `rows` × `cols` matrix.
+    pub const fn data_len(rows: usize, cols: usize) -> usize {
+        rows.div_ceil(LANES) * cols.div_ceil(4) * 64
+    }
+
+    /// A matrix over `data` (packed) and `scale` (`[padded_rows(rows)]`), or `None` if a length does not fit.
+    pub fn new(rows: usize, cols: usize, scale: &'a [f32], data: &'a [i8]) -> Option<Self> {
+        let fits = cols <= MAX_COLS_I8
+            && scale.len() == padded_rows(rows)
+            && data.len() == Self::data_len(rows, cols);
+        fits.then_some(Self { rows, cols, scale, data })
+    }
+
+    /// Rows (outputs), without padding.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns (inputs), without padding.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Steps of 16 rows × 4 columns, 64 bytes each, in one row block.
+    pub fn steps(&self) -> usize {
+        self.cols.div_ceil(4)
+    }
+
+    /// The packed weights of row block `block`: `[steps][16][4]`.
+    pub fn block(&self, block: usize) -> &'a [i8] {
+        let len = self.steps() * 64;
+        &self.data[block * len..(block + 1) * len]
+    }
+
+    /// The 16 row scales of row block `block`.
+    pub fn block_scale(&self, block: usize) -> &'a [f32; LANES] {
+        block_of(self.scale, block)
+    }
+}
+
+/// int4 weights `S[row] · s[row, group] · q`, two to a byte: `[rows / 16][cols / 8][16][4]` bytes.
+///
+/// Byte `j` of a row's four holds column `8 k + j` in its low half and column `8 k + 4 + j` in its high half,
+/// both stored as `q + 8`.
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixI4<'a> {
+    rows: usize,
+    cols: usize,
+    group: usize,
+    row_scale: &'a [f32],
+    group_scale: &'a [i8],
+    data: &'a [u8],
+}
+
+impl<'a> MatrixI4<'a> {
+    /// Bytes of packed weights of a `rows` × `cols` matrix.
+    pub const fn data_len(rows: usize, cols: usize) -> usize {
+        rows.div_ceil(LANES) * cols.div_ceil(8) * 64
+    }
+
+    /// Number of group scales of a `rows` × `cols` matrix; none when the whole row is one group (`group` 0).
+    pub const fn group_scale_len(rows: usize, cols: usize, group: usize) -> usize {
+        if group == 0 { 0 } else { padded_rows(rows) * cols.div_ceil(group) }
+    }
+
+    /// Whether `group` is a width that the format knows: 16, 32, 64, 128, or 0 for the whole row.
+    pub const fn is_group(group: usize) -> bool {
+        matches!(group, 0 | 16 | 32 | 64 | 128)
+    }
+
+    /// A matrix over its three parts, or `None` if a length does not fit.
+    ///
+    /// `row_scale` is `[padded_rows(rows)]`, `group_scale` is `[rows / 16][groups][16]`.
+    pub fn new(
+        rows: usize,
+        cols: usize,
+        group: usize,
+        row_scale: &'a [f32],
+        group_scale: &'a [i8],
+        data: &'a [u8],
+    ) -> Option<Self> {
+        let fits = Self::is_group(group)
+            && cols <= MAX_COLS_I4
+            && row_scale.len() == padded_rows(rows)
+            && group_scale.len() == Self::group_scale_len(rows, cols, group)
+            && data.len() == Self::data_len(rows, cols);
+        fits.then_some(Self { rows, cols, group, row_scale, group_scale, data })
+    }
+
+    /// Rows (outputs), without padding.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns (inputs), without padding.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Columns that share a group scale, or 0 when there are only row scales.
+    pub fn group(&self) -> usize {
+        self.group
+    }
+
+    /// Groups in one row; 0 when there are only row scales.
+    pub fn groups(&self) -> usize {
+        if self.group == 0 { 0 } else { self.cols.div_ceil(self.group) }
+    }
+
+    /// Steps of 16 rows × 8 columns, 64 bytes each, in one row block.
+    pub fn steps(&self) -> usize {
+        self.cols.div_ceil(8)
+    }
+
+    /// The packed weights of row block `block`: `[steps][16][4]` bytes.
+    pub fn block(&self, block: usize) -> &'a [u8] {
+        let len = self.steps() * 64;
+        &self.data[block * len..(block + 1) * len]
+    }
+
+    /// The 16 row scales of row block `block`.
+    pub fn block_scale(&self, block: usize) -> &'a [f32; LANES] {
+        block_of(self.row_scale, block)
+    }
+
+    /// The group scales of row block `block`: `[groups][16]`; empty when there are only row scales.
+    pub fn block_group_scale(&self, block: usize) -> &'a [i8] {
+        let len = self.groups() * LANES;
+        &self.group_scale[block * len..(block + 1) * len]
+    }
+}
+
+fn block_of(scale: &[f32], block: usize) -> &[f32; LANES] {
+    scale[block * LANES..][..LANES].try_into().expect("the slice has LANES elements")
+}
+
+/// f32 weights, row-major `[rows][cols]`, unpadded.
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixF32<'a> {
+    rows: usize,
+    cols: usize,
+    data: &'a [f32],
+}
+
+impl<'a> MatrixF32<'a> {
+    /// A matrix over `data`, or `None` if it does not hold `rows` × `cols` weights.
+    pub fn new(rows: usize, cols: usize, data: &'a [f32]) -> Option<Self> {
+        (Some(data.len()) == rows.checked_mul(cols)).then_some(Self { rows, cols, data })
+    }
+
+    /// Rows (outputs).
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns (inputs).
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// One row of weights.
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        &self.data[row * self.cols..(row + 1) * self.cols]
+    }
+}
+
+/// f16 weights as IEEE binary16 bits, row-major `[rows][cols]`, unpadded.
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixF16<'a> {
+    rows: usize,
+    cols: usize,
+    data: &'a [u16],
+}
+
+impl<'a> MatrixF16<'a> {
+    /// A matrix over `data`, or `None` if it does not hold `rows` × `cols` weights.
+    pub fn new(rows: usize, cols: usize, data: &'a [u16]) -> Option<Self> {
+        (Some(data.len()) == rows.checked_mul(cols)).then_some(Self { rows, cols, data })
+    }
+
+    /// Rows (outputs).
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns (inputs).
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// One row of weights, as binary16 bits.
+    pub fn row(&self, row: usize) -> &'a [u16] {
+        &self.data[row * self.cols..(row + 1) * self.cols]
+    }
+}
+
+/// A weight matrix in any encoding.
+#[derive(Clone, Copy, Debug)]
+pub enum Matrix<'a> {
+    /// f32 weights: the reference.
+    F32(MatrixF32<'a>),
+    /// f16 weights: the reference at half the size.
+    F16(MatrixF16<'a>),
+    /// int8 weights with a scale per row.
+    I8(MatrixI8<'a>),
+    /// int4 weights with a scale per row and an integer scale per group.
+    I4(MatrixI4<'a>),
+}
+
+impl Matrix<'_> {
+    /// Rows (outputs), without padding.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::F32(matrix) => matrix.rows(),
+            Self::F16(matrix) => matrix.rows(),
+            Self::I8(matrix) => matrix.rows(),
+            Self::I4(matrix) => matrix.rows(),
+        }
+    }
+
+    /// Columns (inputs), without padding.
+    pub fn cols(&self) -> usize {
+        match self {
+            Self::F32(matrix) => matrix.cols(),
+            Self::F16(matrix) => matrix.cols(),
+            Self::I8(matrix) => matrix.cols(),
+            Self::I4(matrix) => matrix.cols(),
+        }
+    }
+
+    /// Whether the matrix takes quantized activations.
+    pub fn is_integer(&self) -> bool {
+        matches!(self, Self::I8(_) | Self::I4(_))
+    }
+}
+
+/// The lengths of the parts of [`Activations`] for some tokens and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActivationShape {
+    /// Tokens (vectors).
+    pub tokens: usize,
+    /// Columns of each vector, without padding.
+    pub cols: usize,
+}
+
+impl ActivationShape {
+    /// Columns with padding: a multiple of [`ACTIVATION_PAD`].
+    pub const fn padded_cols(&self) -> usize {
+        self.cols.div_ceil(ACTIVATION_PAD) * ACTIVATION_PAD
+    }
+
+    /// Length of the quantized values.
+    pub const fn data_len(&self) -> usize {
+        self.tokens.saturating_mul(self.padded_cols())
+    }
+
+    /// Length of the sums of 16 values each.
+    pub const fn sums_len(&self) -> usize {
+        self.data_len() / 16
+    }
+}
+
+/// One panel: up to [`PANEL`] quantized vectors, interleaved so that a kernel reads them in one stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Panel<'a> {
+    /// Index of the panel's first token.
+    pub first: usize,
+    /// Tokens in the panel, 1 to [`PANEL`].
+    pub width: usize,
+    /// `[padded_cols / 4][width][4]` values within ±127; padding columns are 0.
+    pub data: &'a [i8],
+    /// `[padded_cols / 32][width][2]`: sums of 16 consecutive values each.
+    pub sums: &'a [i16],
+    /// `[width]`: sum of all values of each token.
+    pub totals: &'a [i32],
+    /// `[width]`: the scale of each token.
+    pub scale: &'a [f32],
+}
+
+/// Quantized vectors: int8 values within ±127 and one scale for each vector, in panels.
+#[derive(Clone, Copy, Debug)]
+pub struct Activations<'a> {
+    shape: ActivationShape,
+    data: &'a [i8],
+    sums: &'a [i16],
+    totals: &'a [i32],
+    scale: &'a [f32],
+}
+
+impl<'a> Activations<'a> {
+    /// Tokens (vectors).
+    pub fn tokens(&self) -> usize {
+        self.shape.tokens
+    }
+
+    /// Columns of each vector, without padding.
+    pub fn cols(&self) -> usize {
+        self.shape.cols
+    }
+
+    /// Columns with padding: a multiple of [`ACTIVATION_PAD`].
+    pub fn padded_cols(&self) -> usize {
+        self.shape.padded_cols()
+    }
+
+    /// The panels in order of tokens.
+    pub fn panels(&self) -> impl Iterator<Item = Panel<'a>> + use<'a> {
+        let this = *self;
+        let padded = self.padded_cols();
+        (0..self.shape.tokens).step_by(PANEL).map(move |first| {
+            let width = PANEL.min(this.shape.tokens - first);
+            Panel {
+                first,
+                width,
+                data: &this.data[first * padded..][..width * padded],
+                sums: &this.sums[first * padded / 16..][..width * padded / 16],
+                totals: &this.totals[first..][..width],
+                scale: &this.scale[first..][..width],
+            }
+        })
+    }
+}
+
+/// Room for [`Activations`]: what a quantizing kernel fills.
+#[derive(Debug)]
+pub struct ActivationsMut<'a> {
+    shape: ActivationShape,
+    data: &'a mut [i8],
+    sums: &'a mut [i16],
+    totals: &'a mut [i32],
+    scale: &'a mut [f32],
+}
+
+impl<'a> ActivationsMut<'a> {
+    /// Room for `shape` over parts that may be longer than needed, or `None` if one is too short.
+    pub fn new(
+        shape: ActivationShape,
+        data: &'a mut [i8],
+        sums: &'a mut [i16],
+        totals: &'a mut [i32],
+        scale: &'a mut [f32],
+    ) -> Option<Self> {
+        Some(Self {
+            shape,
+            data: data.get_mut(..shape.data_len())?,
+            sums: sums.get_mut(..shape.sums_len())?,
+            totals: totals.get_mut(..shape.tokens)?,
+            scale: scale.get_mut(..shape.tokens)?,
+        })
+    }
+
+    /// Tokens and columns.
+    pub fn shape(&self) -> ActivationShape {
+        self.shape
+    }
+
+    /// Writes the quantized vector of `token`: `sixteen(i)` gives columns `16 i ..` (within ±127, 0 beyond the
+    /// last column), `scale` the value of one step.
+    #[inline(always)]
+    pub fn set(&mut self, token: usize, scale: f32, mut sixteen: impl FnMut(usize) -> [i8; 16]) {
+        let padded = self.shape.padded_cols();
+        let first = token / PANEL * PANEL;
+        let width = PANEL.min(self.shape.tokens - first);
+        let lane = token - first;
+        let data = &mut self.data[first * padded..][..width * padded];
+        let sums = &mut self.sums[first * padded / 16..][..width * padded / 16];
+        let mut total = 0;
+        for half in 0..padded / 16 {
+            let values = sixteen(half);
+            if width == 1 {
+                data[half * 16..][..16].copy_from_slice(&values);
+            } else {
+                for quad in 0..4 {
+                    data[((half * 4 + quad) * width + lane) * 4..][..4]
+                        .copy_from_slice(&values[quad * 4..][..4]);
+                }
+            }
+            let mut sum = 0i16;
+            for value in values {
+                sum += i16::from(value);
+            }
+            sums[(half / 2 * width + lane) * 2 + half % 2] = sum;
+            total += i32::from(sum);
+        }
+        self.totals[token] = total;
+        self.scale[token] = scale;
+    }
+
+    /// The filled vectors, for reading.
+    pub fn as_activations(&self) -> Activations<'_> {
+        Activations {
+            shape: self.shape,
+            data: self.data,
+            sums: self.sums,
+            totals: self.totals,
+            scale: self.scale,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A thread pool for jobs that last microseconds (feature `std`): workers spin for a moment, then park.
+//!
+//! A job is handed over by one atomic increment and awaited by another; nothing is allocated for it. Which worker
+//! does what is fixed (`parallel::share`), so the pool never changes a bit of a result.
+#![allow(
+    unsafe_code,
+    reason = "a job that borrows from its caller is handed to threads that outlive the borrow"
+)]
+
+use crate::parallel::Workers;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::boxed::Box;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::string::ToString;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle, Thread};
+use std::vec::Vec;
+
+/// How many times a thread looks before it parks: some tens of microseconds, longer than the gaps between the jobs
+/// of one token, far shorter than a time slice.
+const SPINS: u32 = 1_000;
+
+/// Threads that wait for jobs. The caller of [`Workers::run`] is one of the workers; a job must not itself call
+/// `run` on the same pool.
+#[derive(Debug)]
+pub struct ThreadPool {
+    state: Arc<State>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+type Job = *const (dyn Fn(usize) + Sync);
+
+#[derive(Debug)]
+struct State {
+    /// The job of the current round; valid while `running` is not 0.
+    job: UnsafeCell<Option<Job>>,
+    /// Rounds started so far.
+    round: AtomicUsize,
+    /// Threads that have not finished the current round.
+    running: AtomicUsize,
+    /// Whether a thread's part of the current round panicked.
+    panicked: AtomicBool,
+    stop: AtomicBool,
+    /// Held while `run` is in progress; a second caller waits.
+    busy: Mutex<()>,
+    /// The caller, to be woken when the last thread finishes.
+    caller: UnsafeCell<Option<Thread>>,
+    /// Whether the caller sleeps.
+    caller_parked: AtomicBool,
+    /// For each thread: whether it sleeps.
+    parked: Box<[AtomicBool]>,
+}
+
+// SAFETY: `job` and `caller` are written only by the holder of `busy` while `running` is 0, and read by the threads
+// only after they have seen the new `round` (release, acquire), before they decrement `running`.
+unsafe impl Sync for State {}
+// SAFETY: a `Job` is only ever called while the borrow it was made from lives (see `run`).
+unsafe impl Send for State {}
+
+impl ThreadPool {
+    /// A pool of `workers` workers (at least 1): the caller and `workers − 1` threads.
+    ///
+    /// # Errors
+    /// What the system says if it cannot start a thread.
+    pub fn new(workers: usize) -> std::io::Result<Self> {
+        let extra = workers.max(1) - 1;
+        let state = Arc::new(State {
+            job: UnsafeCell::new(None),
+            round: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            busy: Mutex::new(()),
+            caller: UnsafeCell::new(None),
+            caller_parked: AtomicBool::new(false),
+            parked: (0..extra).map(|_| AtomicBool::new(false)).collect(),
+        });
+        let mut pool = Self { state, threads: Vec::with_capacity(extra) };
+        for worker in 1..=extra {
+            let state = Arc::clone(&pool.state);
+            let name = ["whit-", &worker.to_string()].concat();
+            pool.threads.push(thread::Builder::new().name(name).spawn(move || state.serve(worker))?);
+        }
+        Ok(pool)
+    }
+
+    /// A pool with a worker for every CPU that the process may use.
+    ///
+    /// # Errors
+    /// As [`ThreadPool::new`].
+    pub fn for_all_cpus() -> std::io::Result<Self> {
+        Self::new(thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    fn wake(&self) {
+        for (parked, thread) in self.state.parked.iter().zip(&self.threads) {
+            if parked.load(Ordering::SeqCst) {
+                thread.thread().unpark();
+            }
+        }
+    }
+}
+
+impl Workers for ThreadPool {
+    fn count(&self) -> usize {
+        self.threads.len() + 1
+    }
+
+    fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+        if self.threads.is_empty() {
+            return job(0);
+        }
+        let state = &*self.state;
+        let _one_at_a_time = state.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // SAFETY: only the lifetime changes. The job is called only by threads that are counted in `running`, and
+        // this function returns (or unwinds) only after `running` is 0 again.
+        let job_static = unsafe { core::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job) };
+        // SAFETY: `busy` is held and `running` is 0, so no thread reads these cells.
+        unsafe {
+            *state.job.get() = Some(job_static);
+            *state.caller.get() = Some(thread::current());
+        }
+        state.running.store(self.threads.len(), Ordering::Relaxed);
+        state.round.fetch_add(1, Ordering::SeqCst);
+        self.wake();
+        let own = catch_unwind(AssertUnwindSafe(|| job(0)));
+        state.await_threads();
+        let panicked = state.panicked.swap(false, Ordering::Relaxed);
+        if let Err(payload) = own {
+            resume_unwind(payload);
+        }
+        assert!(!panicked, "a worker panicked");
+    }
+}
+
+impl State {
+    /// Returns when every thread has finished the round.
+    fn await_threads(&self) {
+        let done = || self.running.load(Ordering::SeqCst) == 0;
+        loop {
+            for _ in 0..SPINS {
+                if done() {
+                    return;
+                }
+                core::hint::spin_loop();
+            }
+            self.caller_parked.store(true, Ordering::SeqCst);
+            if !done() {
+                thread::park();
+            }
+            self.caller_parked.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// What thread `worker` does until the pool is dropped.
+    fn serve(&self, worker: usize) {
+        let mut seen = 0;
+        loop {
+            seen = self.await_round(worker, seen);
+            if self.stop.load(Ordering::SeqCst) {
+                return;
+            }
+            // SAFETY: a new round was seen, so `job` and `caller` were written before it and stay until this thread
+            // decrements `running`.
+            let (job, caller) = unsafe { (*self.job.get(), (*self.caller.get()).clone()) };
+            if let Some(job) = job {
+                // SAFETY: `run` waits for this thread, so what the job borrows lives.
+                let job = unsafe { &*job };
+                if catch_unwind(AssertUnwindSafe(|| job(worker))).is_err() {
+                    self.panicked.store(true, Ordering::Relaxed);
+                }
+            }
+            if self.running.fetch_sub(1, Ordering::SeqCst) == 1
+                && self.caller_parked.load(Ordering::SeqCst)
+                && let Some(caller) = caller
+            {
+                caller.unpark();
+            }
+        }
+    }
+
+    /// Waits for a round other than `seen`.
+    fn await_round(&self, worker: usize, seen: usize) -> usize {
+        let parked = &self.parked[worker - 1];
+        loop {
+            for _ in 0..SPINS {
+                let round = self.round.load(Ordering::SeqCst);
+                if round != seen {
+                    return round;
+                }
+                core::hint::spin_loop();
+            }
+            parked.store(true, Ordering::SeqCst);
+            if self.round.load(Ordering::SeqCst) == seen {
+                thread::park();
+            }
+            parked.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for ThreadPool {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::SeqCst);
+        self.state.round.fetch_add(1, Ordering::SeqCst);
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            // A thread's own panics are caught and reported by `run`.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::AtomicU64;
+    use core::time::Duration;
+
+    #[test]
+    fn every_worker_gets_every_job_once() {
+        for workers in 1..=4 {
+            let pool = ThreadPool::new(workers).expect("threads start");
+            assert_eq!(pool.count(), workers);
+            let sums: Vec<AtomicU64> = (0..workers).map(|_| AtomicU64::new(0)).collect();
+            for round in 0..2_000u64 {
+                pool.run(&|worker| {
+                    sums[worker].fetch_add(round, Ordering::Relaxed);
+                });
+            }
+            assert!(sums.iter().all(|sum| sum.load(Ordering::Relaxed) == 1_999_000));
+        }
+    }
+
+    #[test]
+    fn a_job_is_seen_by_threads_that_have_parked() {
+        let pool = ThreadPool::new(3).expect("threads start");
+        for _ in 0..3 {
+            while !pool.state.parked.iter().all(|parked| parked.load(Ordering::SeqCst)) {
+                thread::yield_now();
+            }
+            let count = AtomicUsize::new(0);
+            pool.run(&|_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(count.load(Ordering::Relaxed), 3);
+        }
+    }
+
+    #[test]
+    fn a_caller_that_parked_is_woken() {
+        let pool = ThreadPool::new(2).expect("threads start");
+        pool.run(&|worker| {
+            if worker == 1 {
+                while !pool.state.caller_parked.load(Ordering::SeqCst) {
+                    thread::park_timeout(Duration::from_micros(50));
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_in_a_job_reaches_the_caller_and_the_pool_goes_on() {
+        let pool = ThreadPool::new(2).expect("threads start");
+        for bad in 0..2 {
+            let result = catch_unwind(AssertUnwindSafe(|| pool.run(&|worker| assert_ne!(worker, bad))));
+            assert!(result.is_err());
+            let count = AtomicUsize::new(0);
+            pool.run(&|_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(count.load(Ordering::Relaxed), 2);
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! The Hugging Face importer against random checkpoints: what is right arrives number for number, what is wrong is
+//! named in full.
+
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+use whit::format::{Description, NormKind, NormPlace, Positions, Role, Slots};
+use whit::kernels::{Activation, Pairing};
+use whit_converter::checkpoint::{Checkpoint, Rows};
+use whit_converter::import::{ImportError, huggingface};
+use whit_tests::checkpoints::{self, Dtype, Family, Options, Shape, Spec};
+use whit_tests::data::data;
+use whit_tests::reference::rotary_frequencies;
+
+fn written(name: &str, options: &Options) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    checkpoints::write(directory.path(), &shape(name), options).expect("written");
+    directory
+}
+
+fn shape(name: &str) -> Shape {
+    Shape::named(name).expect("a known name")
+}
+
+fn import(directory: &Path) -> Result<Checkpoint<'static>, ImportError> {
+    huggingface::import(directory, |request| Ok(request.vocabulary.to_le_bytes().to_vec()))
+}
+
+fn message(directory: &Path) -> String {
+    import(directory).err().expect("the import must fail").to_string()
+}
+
+fn edit_json(directory: &Path, file: &str, edit: impl FnOnce(&mut Value)) {
+    let path = directory.join(file);
+    let mut value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    edit(&mut value);
+    fs::write(path, value.to_string()).expect("written");
+}
+
+/// Changes the header of `model.safetensors`, and adds tensors of zeros: name, type, shape, bytes.
+fn edit_weights(
+    directory: &Path,
+    edit: impl FnOnce(&mut Map<String, Value>),
+    added: &[(&str, &str, &[usize], usize)],
+) {
+    let path = directory.join("model.safetensors");
+    let bytes = fs::read(&path).expect("read");
+    let (len, rest) = bytes.split_at(8);
+    let (header, numbers) = rest.split_at(u64::from_le_bytes(len.try_into().expect("8 bytes")) as usize);
+    let mut header: Map<String, Value> = serde_json::from_slice(header).expect("JSON");
+    let mut numbers = numbers.to_vec();
+    edit(&mut header);
+    for &(name, dtype, shape, len) in added {
+        let offsets = [numbers.len(), numbers.len() + len];
+        header.insert(name.to_owned(), json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets }));
+        numbers.resize(offsets[1], 0);
+    }
+    let header = Value::Object(header).to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &numbers].concat();
+    fs::write(path, bytes).expect("written");
+}
+
+/// The description that `shape` asks for, field by field.
+fn expected_description(shape: &Shape) -> Description {
+    let gpt2 = shape.family == Family::Gpt2;
+    let size = |size: usize| u32::try_from(size).expect("small");
+    Description {
+        vocabulary: size(shape.vocabulary),
+        width: size(shape.width),
+        layers: size(shape.layers),
+        heads: size(shape.heads),
+        kv_heads: size(shape.kv_heads),
+        head_width: size(shape.head_width),
+        hidden: size(shape.hidden),
+        context: size(shape.context),
+        window: if let Family::Mistral(window) = shape.family { size(window) } else { 0 },
+        rotary_width: if gpt2 { 0 } else { size(shape.head_width) },
+        norm: if gpt2 { NormKind::Layer } else { NormKind::Rms },
+        norm_place: NormPlace::Before,
+        positions: if gpt2 { Positions::Learned } else { Positions::Rotary(Pairing::HalfSplit) },
+        activation: if shape.activation == "silu" { Activation::Silu } else { Activation::GeluTanh },
+        gated: !gpt2,
+        tied: shape.tied,
+        final_norm: true,
+        norm_bias: gpt2,
+        qkv_bias: shape.biased,
+        out_bias: shape.biased,
+        up_bias: shape.biased,
+        down_bias: shape.biased,
+        head_bias: false,
+        int8_cache: false,
+        epsilon: shape.epsilon as f32,
+        attention_scale: (1.0 / (shape.head_width as f64).sqrt()) as f32,
+        embedding_scale: 1.0,
+        logit_scale: 1.0,
+    }
+}
+
+/// The source's names of a tensor's parts, in the order in which they are fused.
+fn source_names(family: Family, role: Role, layer: u16) -> Vec<String> {
+    let names: &[&str] = match (family, role) {
+        (Family::Gpt2, Role::Embedding) => &["wte.weight"],
+        (Family::Gpt2, Role::Positions) => &["wpe.weight"],
+        (Family::Gpt2, Role::AttentionNorm) => &["h.#.ln_1.weight"],
+        (Family::Gpt2, Role::AttentionNormBias) => &["h.#.ln_1.bias"],
+        (Family::Gpt2, Role::Qkv) => &["h.#.attn.c_attn.weight"],
+        (Family::Gpt2, Role::QkvBias) => &["h.#.attn.c_attn.bias"],
+        (Family::Gpt2, Role::AttentionOut) => &["h.#.attn.c_proj.weight"],
+        (Family::Gpt2, Role::AttentionOutBias) => &["h.#.attn.c_proj.bias"],
+        (Family::Gpt2, Role::FfnNorm) => &["h.#.ln_2.weight"],
+        (Family::Gpt2, Role::FfnNormBias) => &["h.#.ln_2.bias"],
+        (Family::Gpt2, Role::FfnUp) => &["h.#.mlp.c_fc.weight"],
+        (Family::Gpt2, Role::FfnUpBias) => &["h.#.mlp.c_fc.bias"],
+        (Family::Gpt2, Role::FfnDown) => &["h.#.mlp.c_proj.weight"],
+        (Family::Gpt2, Role::FfnDownBias) => &["h.#.mlp.c_proj.bias"],
+        (Family::Gpt2, Role::FinalNorm) => &["ln_f.weight"],
+        (Family::Gpt2, Role::FinalNormBias) => &["ln_f.bias"],
+        (_, Role::Embedding) => &["embed_tokens.weight"],
+        (_, Role::AttentionNorm) => &["layers.#.input_layernorm.weight"],
+        (_, Role::Qkv) => &[
+            "layers.#.self_attn.q_proj.weight",
+            "layers.#.self_attn.k_proj.weight",
+            "layers.#.self_attn.v_proj.weight",
+        ],
+        (_, Role::QkvBias) => &[
+            "layers.#.self_attn.q_proj.bias",
+            "layers.#.self_attn.k_proj.bias",
+            "layers.#.self_attn.v_proj.bias",
+        ],
+        (_, Role::AttentionOut) => &["layers.#.self_attn.o_proj.weight"],
+        (_, Role::AttentionOutBias) => &["layers.#.self_attn.o_proj.bias"],
+        (_, Role::FfnNorm) => &["layers.#.post_attention_layernorm.weight"],
+        (_, Role::FfnUp) => &["layers.#.mlp.gate_proj.weight", "layers.#.mlp.up_proj.weight"],
+        (_, Role::FfnUpBias) => &["layers.#.mlp.gate_proj.bias", "layers.#.mlp.up_proj.bias"],
+        (_, Role::FfnDown) => &["layers.#.mlp.down_proj.weight"],
+        (_, Role::FfnDownBias) => &["layers.#.mlp.down_proj.bias"],
+        (_, Role::FinalNorm) => &["norm.weight"],
+        (_, Role::Head) => &["lm_head.weight"],
+        (family, role) => panic!("{family:?} has no {}", role.name()),
+    };
+    names.iter().map(|name| name.replace('#', &layer.to_string())).collect()
+}
+
+fn all_numbers(rows: &dyn Rows) -> Vec<f32> {
+    let mut out = vec![f32::NAN; rows.rows() * rows.cols()];
+    out.chunks_mut(rows.cols()).enumerate().for_each(|(row, out)| rows.read(row, out));
+    out
+}
+
+fn generated(specs: &[Spec], names: &[String], options: &Options) -> Vec<f32> {
+    let spec = |name: &String| specs.iter().find(|spec| spec.name == *name).expect("generated");
+    let numbers = |spec: &Spec| {
+        let count = spec.shape[0] * spec.shape[1];
+        (0..count).map(|i| options.dtype.rounded(checkpoints::number(options.seed, spec, i))).collect()
+    };
+    names.iter().map(spec).map(numbers).collect::<Vec<Vec<f32>>>().concat()
+}
+
+#[test]
+fn every_number_of_an_awkward_checkpoint_arrives() {
+    let all = [
+        Options::default(),
+        Options { dtype: Dtype::F16, shards: 3, seed: 2, ..Options::default() },
+        Options { dtype: Dtype::Bf16, prefixed: false, conv1d: false, seed: 3, ..Options::default() },
+    ];
+    for name in ["awkward-llama", "awkward-llama-biased", "awkward-mistral", "awkward-gpt2"] {
+        for options in &all {
+            let (directory, shape) = (written(name, options), shape(name));
+            let checkpoint = import(directory.path()).expect(name);
+            assert_eq!(checkpoint.description, expected_description(&shape), "{name}");
+            let slots = Slots::new(&checkpoint.description);
+            assert!(slots.iter().eq(checkpoint.tensors.iter().map(|tensor| (tensor.role, tensor.layer))));
+            let config = shape.config("float32");
+            for tensor in &checkpoint.tensors {
+                let (role, layer) = (tensor.role, tensor.layer);
+                assert_eq!((tensor.rows.rows(), tensor.rows.cols()), checkpoint.description.shape(role));
+                let expected = if role == Role::RotaryFrequencies {
+                    rotary_frequencies(&config, shape.head_width).iter().map(|&f| f as f32).collect()
+                } else {
+                    let names = source_names(shape.family, role, layer);
+                    generated(&shape.specs(options.conv1d), &names, options)
+                };
+                let found = all_numbers(tensor.rows.as_ref());
+                if role == Role::RotaryFrequencies {
+                    // Two ways to write one formula in f64: the rounded results may be neighbours.
+                    let near = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= b * 1.2e-7);
+                    assert!(near && found.len() == expected.len(), "{name}: {found:?} is not {expected:?}");
+                } else {
+                    assert!(found == expected, "{name}: {} of layer {layer}", role.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_rows_are_the_rows() {
+    for name in ["awkward-llama", "awkward-gpt2"] {
+        let directory = written(name, &Options { dtype: Dtype::F16, ..Options::default() });
+        for tensor in import(directory.path()).expect(name).tensors {
+            let (rows, cols) = (tensor.rows.rows(), tensor.rows.cols());
+            let all = all_numbers(tensor.rows.as_ref());
+            // 16 is the packing's block; 7 starts everywhere relative to the parts of a fused matrix.
+            for count in [1, 7, 16, rows].into_iter().filter(|&count| count <= rows) {
+                for first in (0..=rows - count).step_by(count) {
+                    let mut block = vec![f32::NAN; count * cols];
+                    tensor.rows.read_block(first, &mut block);
+                    assert!(block == all[first * cols..][..count * cols], "{} {first}", tensor.source);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_that_cannot_be_honoured_are_all_named() {
+    let directory = written("awkward-llama", &Options::default());
+    edit_json(directory.path(), "config.json", |config| {
+        config["hidden_act"] = json!("quick_gelu");
+        config["num_key_value_heads"] = json!(2);
+        config["hidden_size"] = json!("36");
+        config["intermediate_size"] = Value::Null;
+        config["head_dim"] = json!(9);
+        config["rms_norm_eps"] = json!(-1.0);
+        config["attention_bias"] = json!(1);
+        config["vocab_size"] = json!(1u64 << 40);
+        config["rope_scaling"] = json!({ "type": "yarn", "factor": 4.0, "beta_fast": 32 });
+        config["residual_multiplier"] = json!(0.22);
+        config["eos_token_id"] = json!([2, -1]);
+        config["quantization_config"] = json!({ "bits": 4 });
+        config["sliding_window"] = json!(4096);
+        config["layer_types"] = json!(["full_attention", "chunked_attention"]);
+    });
+    let message = message(directory.path());
+    for part in [
+        "config.json: field `hidden_act`: expected `silu`, `gelu`, `gelu_new`, `gelu_pytorch_tanh` or `relu`, found \
+         `quick_gelu`",
+        "field `num_key_value_heads`: expected a divisor of the 3 attention heads, found 2",
+        "field `hidden_size`: expected a whole number from 1 to 65536, found `36`",
+        "field `intermediate_size`: expected a whole number from 1 to 131071, found nothing; add it",
+        "field `head_dim`: expected an even number, for pairs to rotate, found 9",
+        "field `rms_norm_eps`: expected a number that is not negative, found -1.0",
+        "field `attention_bias`: expected true or false, found 1",
+        "field `vocab_size`: expected a whole number from 1 to 16777216, found 1099511627776",
+        "field `rope_scaling.beta_fast`: expected no such field",
+        "field `rope_scaling.type`: expected `default`, `linear` or `llama3`, found `yarn`",
+        "field `residual_multiplier`: expected 1, found 0.22",
+        "field `eos_token_id`: expected token ids",
+        "field `quantization_config`: expected nothing, found {\"bits\":4}",
+        "field `sliding_window`: expected nothing, found 4096",
+        "field `layer_types`: expected `full_attention` for every layer",
+        "15 problems:",
+    ] {
+        assert!(message.contains(part), "no `{part}` in:\n{message}");
+    }
+}
+
+#[test]
+fn gpt2_fields_that_cannot_be_honoured_are_all_named() {
+    let directory = written("awkward-gpt2", &Options::default());
+    edit_json(directory.path(), "config.json", |config| {
+        config["activation_function"] = json!("gelu_10");
+        config["scale_attn_by_inverse_layer_idx"] = json!(true);
+        config["n_head"] = json!(3);
+        config["n_positions"] = json!(0);
+        config["pruned_heads"] = json!({ "0": [1] });
+        config["layer_norm_epsilon"] = json!("small");
+    });
+    let message = message(directory.path());
+    for part in [
+        "field `activation_function`",
+        "field `scale_attn_by_inverse_layer_idx`: expected false, found true",
+        "field `n_head`: expected a divisor of the width 20, found 3",
+        "field `n_positions`: expected a whole number from 1 to 16777216, found 0",
+        "field `pruned_heads`: expected nothing in it",
+        "field `layer_norm_epsilon`: expected a number that is not negative, found `small`",
+        "6 problems:",
+    ] {
+        assert!(message.contains(part), "no `{part}` in:\n{message}");
+    }
+}
+
+#[test]
+fn fields_that_change_the_arithmetic_reach_the_description() {
+    type Case = (&'static str, &'static str, Value, fn(&Description) -> bool);
+    let cases: [Case; 12] = [
+        ("awkward-gpt2", "scale_attn_weights", json!(false), |d| d.attention_scale == 1.0),
+        ("awkward-gpt2", "reorder_and_upcast_attn", json!(true), |d| d.attention_scale < 1.0),
+        ("awkward-gpt2", "activation_function", json!("gelu"), |d| d.activation == Activation::GeluErf),
+        ("awkward-gpt2", "activation_function", json!("relu"), |d| d.activation == Activation::Relu),
+        ("awkward-gpt2", "layer_norm_epsilon", json!(0.25), |d| d.epsilon == 0.25),
+        ("awkward-llama", "rms_norm_eps", json!(0.25), |d| d.epsilon == 0.25),
+        ("awkward-llama", "hidden_act", json!("gelu_pytorch_tanh"), |d| d.activation == Activation::GeluTanh),
+        ("awkward-llama", "pretraining_tp", json!(2), |d| d.gated),
+        ("awkward-llama", "max_position_embeddings", json!(131_072), |d| d.context == 131_071),
+        ("awkward-mistral", "sliding_window", Value::Null, |d| d.window == 0),
+        ("awkward-mistral", "sliding_window", json!(33), |d| d.window == 0),
+        ("awkward-mistral", "sliding_window", json!(32), |d| d.window == 32),
+    ];
+    for (name, field, value, holds) in cases {
+        let directory = written(name, &Options::default());
+        edit_json(directory.path(), "config.json", |config| config[field] = value.clone());
+        let checkpoint = import(directory.path()).expect(field);
+        assert!(holds(&checkpoint.description), "{name} with {field} = {value}");
+    }
+}
+
+#[test]
+fn rotary_parameters_may_stand_in_either_place() {
+    let frequencies = |edit: fn(&mut Value)| {
+        let directory = written("awkward-llama-biased", &Options::default());
+        edit_json(directory.path(), "config.json", edit);
+        let checkpoint = import(directory.path()).expect("imported");
+        let tensor = checkpoint.tensors.iter().find(|tensor| tensor.role == Role::RotaryFrequencies);
+        all_numbers(tensor.expect("rotary").rows.as_ref())
+    };
+    let newer = frequencies(|config| {
+        let mut rope = config["rope_scaling"].take();
+        rope["rope_theta"] = config["rope_theta"].take();
+        config["rope_parameters"] = rope;
+    });
+    assert_eq!(frequencies(|_| ()), newer);
+    let plain = frequencies(|config| config["rope_scaling"] = Value::Null);
+    assert_eq!(plain, [0, 1, 2].map(|i| 500_f64.powf(-f64::from(i) / 3.0) as f32));
+    assert_ne!(plain, newer);
+    let default = frequencies(|config| config["rope_scaling"] = json!({ "rope_type": "default" }));
+    assert_eq!(plain, default);
+}
+
+#[test]
+fn missing_extra_misshapen_and_mistyped_tensors_are_all_named() {
+    let directory = written("awkward-llama", &Options::default());
+    let added: &[(&str, &str, &[usize], usize)] = &[("model.layers.2.mlp.up_proj.weight", "F32", &[1, 2], 8)];
+    edit_weights(
+        directory.path(),
+        |header| {
+            let moved = header.remove("model.layers.0.self_attn.k_proj.weight").expect("there");
+            header.insert("model.layers.0.self_attn.key.weight".to_owned(), moved);
+            let moved = header.remove("lm_head.weight").expect("there");
+            header.insert("score.weight".to_owned(), moved);
+            header["model.layers.1.mlp.gate_proj.weight"]["shape"] = json!([36, 50]);
+            header["model.norm.weight"]["shape"] = json!([1, 36]);
+            header["model.layers.1.mlp.down_proj.weight"]["dtype"] = json!("I32");
+        },
+        added,
+    );
+    let message = message(directory.path());
+    for part in [
+        "tensor `model.layers.0.self_attn.k_proj.weight`: expected shape [10, 36], found nothing",
+        "tensor `lm_head.weight`: expected shape [307, 36], found nothing; if the output head is the embedding, set \
+         `tie_word_embeddings` to true",
+        "tensor `model.layers.0.self_attn.key.weight`: expected no tensor of this name, found shape [10, 36]",
+        "tensor `score.weight`: expected no tensor of this name, found shape [307, 36]",
+        "tensor `model.layers.2.mlp.up_proj.weight`: expected no tensor of this name, found shape [1, 2]",
+        "tensor `model.layers.1.mlp.gate_proj.weight`: expected shape [50, 36], found shape [36, 50]",
+        "tensor `model.norm.weight`: expected shape [36], found shape [1, 36]",
+        "tensor `model.layers.1.mlp.down_proj.weight`: expected type F32, F16 or BF16, found I32",
+        "8 problems:",
+    ] {
+        assert!(message.contains(part), "no `{part}` in:\n{message}");
+    }
+}
+
+#[test]
+fn buffers_and_the_second_copy_of_a_tied_head_are_passed_over() {
+    let gpt2 = written("awkward-gpt2", &Options::default());
+    let added: &[(&str, &str, &[usize], usize)] = &[
+        ("transformer.h.0.attn.bias", "U8", &[1, 1, 37, 37], 37 * 37),
+        ("transformer.h.1.attn.masked_bias", "F32", &[], 4),
+        ("lm_head.weight", "F32", &[263, 20], 263 * 20 * 4),
+    ];
+    edit_weights(gpt2.path(), |_| (), added);
+    import(gpt2.path()).expect("imported");
+
+    let llama = written("awkward-llama-biased", &Options { prefixed: false, ..Options::default() });
+    let added: &[(&str, &str, &[usize], usize)] = &[
+        ("layers.0.self_attn.rotary_emb.inv_freq", "F32", &[3], 12),
+        ("rotary_emb.inv_freq", "F32", &[3], 12),
+    ];
+    edit_weights(llama.path(), |_| (), added);
+    import(llama.path()).expect("imported");
+}
+
+#[test]
+fn the_bias_of_the_fused_projection_is_not_a_buffer() {
+    let directory = written("awkward-gpt2", &Options::default());
+    edit_weights(
+        directory.path(),
+        |header| {
+            let bias = header.remove("transformer.h.1.attn.c_attn.bias").expect("there");
+            header.insert("transformer.h.1.attn.bias".to_owned(), bias);
+        },
+        &[],
+    );
+    let message = message(directory.path());
+    assert!(
+        message.contains("tensor `transformer.h.1.attn.c_attn.bias`: expected shape [60], found nothing")
+    );
+}
+
+#[test]
+fn one_name_with_and_without_prefix_is_an_error() {
+    let directory = written("awkward-gpt2", &Options::default());
+    edit_weights(directory.path(), |_| (), &[("ln_f.bias", "F32", &[20], 80)]);
+    let message = message(directory.path());
+    assert!(message.contains("ln_f.bias`: expected one tensor, found a second one"), "{message}");
+}
+
+#[test]
+fn unknown_architectures_are_named_with_the_known_ones() {
+    let directory = written("awkward-llama", &Options::default());
+    let known = "expected `LlamaForCausalLM`, `MistralForCausalLM`, `GPT2LMHeadModel` or `GPT2Model`";
+    for (architectures, kind, found) in [
+        (json!(["MambaForCausalLM"]), json!("mamba"), "found `MambaForCausalLM`"),
+        (Value::Null, json!("t5"), "found `t5`"),
+        (json!([]), Value::Null, "found neither"),
+    ] {
+        edit_json(directory.path(), "config.json", |config| {
+            config["architectures"] = architectures;
+            config["model_type"] = kind;
+        });
+        let message = message(directory.path());
+        assert!(message.contains(known) && message.contains(found), "{message}");
+    }
+    edit_json(directory.path(), "config.json", |config| config["model_type"] = json!("llama"));
+    import(directory.path()).expect("the model type alone is enough");
+}
+
+#[test]
+fn an_index_that_lies_is_an_error() {
+    type Case = (fn(&mut Value), &'static str);
+    let cases: [Case; 5] = [
+        (|index| index["weight_map"] = json!(7), "expected an object `weight_map`"),
+        (
+            |index| index["weight_map"]["lm_head.weight"] = json!("../other.safetensors"),
+            "expected names of files in the same directory, found `../other.safetensors` for `lm_head.weight`",
+        ),
+        (
+            |index| index["weight_map"]["lm_head.weight"] = json!("model-00009-of-00002.safetensors"),
+            "model-00009-of-00002.safetensors: cannot be read",
+        ),
+        (
+            |index| index["weight_map"]["lm_head.weight"] = json!("model-00001-of-00002.safetensors"),
+            "tensor `lm_head.weight`: expected it in model-00001-of-00002.safetensors, found it in \
+             model-00002-of-00002.safetensors",
+        ),
+        (
+            |index| index["weight_map"]["ghost"] = json!("model-00001-of-00002.safetensors"),
+            "tensor `ghost`: expected it in model-00001-of-00002.safetensors, found nothing",
+        ),
+    ];
+    for (edit, expected) in cases {
+        let directory = written("awkward-llama", &Options { shards: 2, ..Options::default() });
+        edit_json(directory.path(), "model.safetensors.index.json", edit);
+        let message = message(directory.path());
+        assert!(message.contains(expected), "no `{expected}` in:\n{message}");
+    }
+}
+
+#[test]
+fn damaged_and_absent_files_are_named() {
+    let directory = written("awkward-gpt2", &Options::default());
+    let weights = directory.path().join("model.safetensors");
+    let bytes = fs::read(&weights).expect("read");
+    for len in [0, 7, 8, 100, bytes.len() - 1] {
+        fs::write(&weights, &bytes[..len]).expect("written");
+        let message = message(directory.path());
+        assert!(message.contains("model.safetensors: content: expected a safetensors file"), "{message}");
+    }
+    fs::remove_file(&weights).expect("removed");
+    let text = message(directory.path());
+    assert!(
+        text.contains("expected model.safetensors or model.safetensors.index.json, found neither"),
+        "{text}"
+    );
+    fs::write(directory.path().join("config.json"), "[1]").expect("written");
+    let text = message(directory.path());
+    assert!(text.contains("config.json: content: expected a JSON object, found a list"), "{text}");
+    fs::remove_file(directory.path().join("config.json")).expect("removed");
+    let text = message(directory.path());
+    assert!(text.contains("config.json: cannot be read"), "{text}");
+}
+
+#[test]
+fn stop_tokens_come_from_the_generation_config_before_the_config() {
+    let directory = written("awkward-gpt2", &Options::default());
+    edit_json(directory.path(), "generation_config.json", |config| config["eos_token_id"] = json!([5, 9]));
+    let mut seen = None;
+    let checkpoint = huggingface::import(directory.path(), |request| {
+        seen = Some((request.vocabulary, request.beginning, request.ends.to_vec()));
+        Ok(vec![1, 2])
+    });
+    let checkpoint = checkpoint.expect("imported");
+    assert_eq!(seen, Some((263, Some(262), vec![5, 9])));
+    assert_eq!((checkpoint.stop_tokens, checkpoint.tokenizer), (vec![5, 9], vec![1, 2]));
+    fs::remove_file(directory.path().join("generation_config.json")).expect("removed");
+    assert_eq!(import(directory.path()).expect("imported").stop_tokens, [262]);
+}
+
+#[test]
+fn metadata_says_what_is_certain_and_no_path() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let directory = parent.path().join("a model");
+    let options = Options { dtype: Dtype::Bf16, ..Options::default() };
+    checkpoints::write(&directory, &shape("awkward-gpt2"), &options).expect("written");
+    fs::write(directory.join("README.md"), "---\nlicense: mit\n---\n").expect("written");
+    let pairs = import(&directory).expect("imported").metadata;
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(
+        pairs,
+        [
+            ("name", "a model"),
+            ("architecture", "GPT2LMHeadModel"),
+            ("source", "Hugging Face directory, BF16"),
+            ("licence", "mit"),
+        ]
+    );
+}
+
+#[test]
+fn a_published_gpt2_of_width_two_is_read_transposed() {
+    let Some(directory) = data("models/tiny_gpt2_lmbuddy") else { return };
+    let checkpoint = import(&directory).expect("imported");
+    let bytes = fs::read(directory.join("model.safetensors")).expect("read");
+    let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+    // The header places h.0.attn.c_attn.weight, [2, 6], at byte 24 of the numbers.
+    let number = |i: usize| {
+        let at = 8 + header + 24 + 4 * i;
+        f32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
+    };
+    let expected: Vec<f32> = (0..6).flat_map(|row| [number(row), number(6 + row)]).collect();
+    let qkv = checkpoint.tensors.iter().find(|tensor| tensor.role == Role::Qkv).expect("there");
+    assert_eq!(all_numbers(qkv.rows.as_ref()), expected);
+    assert_eq!((checkpoint.description.vocabulary, checkpoint.description.hidden), (21, 8));
+    assert_eq!(checkpoint.stop_tokens, [20]);
+}
+
+#[test]
+fn a_changed_byte_in_the_configuration_or_a_header_never_panics() {
+    let directory = written("awkward-gpt2", &Options { shards: 2, ..Options::default() });
+    for file in ["config.json", "model.safetensors.index.json", "model-00002-of-00002.safetensors"] {
+        let path = directory.path().join(file);
+        let whole = fs::read(&path).expect("read");
+        let (mut accepted, mut refused) = (0, 0);
+        let text = match file.ends_with("json") {
+            true => whole.len(),
+            false => 8 + u64::from_le_bytes(whole[..8].try_into().expect("8 bytes")) as usize,
+        };
+        // Every third byte, which goes through the four changes in turn.
+        for at in (0..text).step_by(3) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= [1, 2, 16, 128][at % 4];
+            fs::write(&path, bytes).expect("written");
+            match import(directory.path()) {
+                Ok(checkpoint) => {
+                    accepted += 1;
+                    checkpoint.tensors.iter().for_each(|tensor| drop(all_numbers(tensor.rows.as_ref())));
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+        }
+        assert!(refused > accepted, "{file}: {refused} refused, {accepted} accepted");
+        fs::write(&path, whole).expect("written");
+    }
+}
