@@ -3,7 +3,10 @@
 
 pub mod checkpoints;
 pub mod data;
+pub mod hostile;
 pub mod npz;
 pub mod oracle;
 pub mod reference;
 pub mod synthetic;
+pub mod tokenizers;
+pub mod whole;
