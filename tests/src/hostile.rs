@@ -3,6 +3,14 @@
 //!
 //! Shared by the corruption suite and the fuzz targets; neither asks for right results, only that nothing panics.
 
+mod importing;
+mod mend;
+mod tokenize;
+
+pub use importing::{Folder, export_all};
+pub use mend::{mend, mend_tokenizer};
+pub use tokenize::{tokenize, tokenize_valid};
+
 use whit::format::Crc32;
 use whit::sampler::{Sampler, Sampling};
 use whit::{AlignedBytes, CacheKind, Error, Model, Session, SessionOptions, Token};

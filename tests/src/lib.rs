@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod npz;
 pub mod oracle;
 pub mod reference;
+pub mod seeds;
 pub mod synthetic;
 pub mod tokenizers;
 pub mod whole;
