@@ -3,7 +3,11 @@
 
 pub mod checkpoints;
 pub mod data;
+pub mod hostile;
 pub mod npz;
 pub mod oracle;
 pub mod reference;
+pub mod seeds;
 pub mod synthetic;
+pub mod tokenizers;
+pub mod whole;
