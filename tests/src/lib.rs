@@ -3,6 +3,8 @@
 
 pub mod checkpoints;
 pub mod data;
+pub mod imported;
+pub mod loss;
 pub mod npz;
 pub mod oracle;
 pub mod reference;
