@@ -9,7 +9,7 @@
 
 use std::hint::black_box;
 use std::time::Instant;
-use whit::kernels::{Backend, Kernels, WithKernels};
+use whit::kernels::{Activation, Backend, Kernels, WithKernels};
 use whit::parallel::Columns;
 use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
 
@@ -26,6 +26,9 @@ fn main() {
     println!("clock: {}", if cfg!(unix) { "CPU time of the thread" } else { "wall time" });
     for (name, peak) in peaks(&mut clock) {
         println!("register peak, {name}: {peak:.0} GOP/s");
+    }
+    if filters.is_empty() || filters.iter().any(|filter| filter == "f32") {
+        Backend::available().for_each(|backend| backend.run(Floats(&mut clock)));
     }
     println!(
         "\n{:8} {:9} {:>12} {:>9} | {:>8} {:>8} | {:>7} {:>7} {:>7} GOP/s at 8, 64, 512 tokens",
@@ -97,6 +100,50 @@ impl WithKernels for Line<'_> {
             100.0 * decode / read
         );
         prefill.iter().for_each(|speed| print!(" {speed:7.0}"));
+        println!();
+    }
+}
+
+/// One line with the f32 operations of a backend, in nanoseconds for a vector of 576.
+struct Floats<'a>(&'a mut Clock);
+
+impl WithKernels for Floats<'_> {
+    type Output = ();
+
+    fn call<K: Kernels>(self, kernels: K) {
+        const LEN: usize = 576;
+        let x: Vec<f32> = (0..LEN).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+        let mut out = x.clone();
+        let mut vectors = Vectors::new(2, LEN);
+        let mut quantized = vectors.filled();
+        let mut nanoseconds = |work: &mut dyn FnMut()| self.0.best(work) * 1e9;
+        let times = [
+            ("rms_norm", nanoseconds(&mut || kernels.rms_norm(black_box(&x), &x, 1e-5, &mut out))),
+            ("quantize", nanoseconds(&mut || kernels.quantize(black_box(&x), 0, &mut quantized))),
+            (
+                "silu, gated",
+                nanoseconds(&mut || {
+                    out.copy_from_slice(black_box(&x));
+                    kernels.activate_gated(Activation::Silu, &mut out, &x);
+                }),
+            ),
+            (
+                "weights_i8",
+                nanoseconds(&mut || {
+                    out.copy_from_slice(black_box(&x));
+                    kernels.weights_i8(&mut out, &x, 0, 0, &mut quantized);
+                }),
+            ),
+            (
+                "attend_f32, 64 wide",
+                nanoseconds(&mut || {
+                    let (scores, values) = (&mut [0.5; 9], black_box(&x));
+                    kernels.attend_f32(scores, values, &mut out[..64]);
+                }),
+            ),
+        ];
+        print!("{:8} f32, 576 elements, ns:", K::NAME);
+        times.iter().for_each(|(name, time)| print!("  {name} {time:.0}"));
         println!();
     }
 }

@@ -94,7 +94,11 @@ fn attend_head<K: Kernels>(
     let values_at = keys_at + description.kv_width();
     for token in 0..chunk.tokens {
         let row = &chunk.qkv[token * chunk.stride..][..chunk.stride];
-        head.store(chunk.position + token, &row[keys_at..][..width], &row[values_at..][..width]);
+        let (key, value) = (&row[keys_at..][..width], &row[values_at..][..width]);
+        kernels.enter(
+            #[inline(always)]
+            || head.store(chunk.position + token, key, value),
+        );
     }
     let tile = place.scores.len() / place.scores_stride / group;
     for first in (0..chunk.tokens).step_by(tile) {

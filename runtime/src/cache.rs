@@ -174,6 +174,7 @@ pub(crate) enum HeadCache<'a> {
 
 impl HeadCache<'_> {
     /// Puts the key and the value of `position` into the cache.
+    #[inline(always)]
     pub(crate) fn store(&mut self, position: usize, key: &[f32], value: &[f32]) {
         match self {
             Self::I8(head) => head.store(position, key, value),
@@ -232,15 +233,34 @@ impl<'a> HeadI8<'a> {
         Self { shape, keys, values, key_scales, value_scales }
     }
 
+    #[inline(always)]
     fn store(&mut self, position: usize, key: &[f32], value: &[f32]) {
         let (block, lane) = (position / LANES, position % LANES);
         let steps = self.shape.width.div_ceil(4);
         let keys = &mut self.keys[block * steps * 64..][..steps * 64];
-        self.key_scales[position] = quantize_each(key, |d, q| keys[d / 4 * 64 + lane * 4 + d % 4] = q);
+        self.key_scales[position] = quantize_each(
+            key,
+            #[inline(always)]
+            |i, values| {
+                for (step, values) in keys.chunks_exact_mut(64).skip(i * 4).zip(values.as_chunks::<4>().0) {
+                    step[lane * 4..][..4].copy_from_slice(values);
+                }
+            },
+        );
         let (step, byte) = (position / 4, position % 4);
-        let (values, row) = (&mut *self.values, LANES * self.shape.positions);
-        self.value_scales[position] =
-            quantize_each(value, |d, q| values[d / LANES * row + step * 64 + d % LANES * 4 + byte] = q);
+        let rows = self.values.chunks_exact_mut(LANES * self.shape.positions);
+        let mut blocks = rows.map(|row| &mut row[step * 64..][..64]);
+        self.value_scales[position] = quantize_each(
+            value,
+            #[inline(always)]
+            |_, values| {
+                if let Some(block) = blocks.next() {
+                    for (l, value) in values.into_iter().enumerate() {
+                        block[l * 4 + byte] = value;
+                    }
+                }
+            },
+        );
     }
 
     /// The keys of positions `.. end` as a matrix `[end, head]`.

@@ -535,3 +535,35 @@ fn a_published_gpt2_of_width_two_is_read_transposed() {
     assert_eq!((checkpoint.description.vocabulary, checkpoint.description.hidden), (21, 8));
     assert_eq!(checkpoint.stop_tokens, [20]);
 }
+
+#[test]
+fn a_changed_byte_in_the_configuration_or_a_header_never_panics() {
+    let directory = written("awkward-gpt2", &Options { shards: 2, ..Options::default() });
+    for file in ["config.json", "model.safetensors.index.json", "model-00002-of-00002.safetensors"] {
+        let path = directory.path().join(file);
+        let whole = fs::read(&path).expect("read");
+        let (mut accepted, mut refused) = (0, 0);
+        let text = match file.ends_with("json") {
+            true => whole.len(),
+            false => 8 + u64::from_le_bytes(whole[..8].try_into().expect("8 bytes")) as usize,
+        };
+        // Every third byte, which goes through the four changes in turn.
+        for at in (0..text).step_by(3) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= [1, 2, 16, 128][at % 4];
+            fs::write(&path, bytes).expect("written");
+            match import(directory.path()) {
+                Ok(checkpoint) => {
+                    accepted += 1;
+                    checkpoint.tensors.iter().for_each(|tensor| drop(all_numbers(tensor.rows.as_ref())));
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+        }
+        assert!(refused > accepted, "{file}: {refused} refused, {accepted} accepted");
+        fs::write(&path, whole).expect("written");
+    }
+}

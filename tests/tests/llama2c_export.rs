@@ -1,39 +1,28 @@
 //! stories260K through the llama2.c importer and the exporter, read back by the runtime.
-//!
-//! `$WHIT_DATA` defaults to `../shared/data` beside the workspace. Without the file the tests say SKIP, and fail
-//! where `CI=true`.
 
-use std::path::{Path, PathBuf};
+use whit::AlignedBytes;
 use whit::format::{Encoding, File, Role};
 use whit::quant::row_to_f32;
 use whit_converter::checkpoint::Checkpoint;
 use whit_converter::export::{ExportOptions, export};
 use whit_converter::import::llama2c;
+use whit_tests::data::data;
 
 /// The checkpoint, or `None` where there is no data.
 fn stories() -> Option<Checkpoint<'static>> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let data = std::env::var_os("WHIT_DATA").map_or("../shared/data".into(), PathBuf::from);
-    let path = workspace.join(data).join("llama2c/stories260K.bin");
-    if !path.exists() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is required", path.display());
-        println!("SKIP llama2c_export: there is no {}", path.display());
-        return None;
-    }
+    let path = data("llama2c/stories260K.bin")?;
     Some(llama2c::import(&path, |vocabulary| Ok(vec![0; vocabulary as usize])).expect("imported"))
 }
 
-/// The file that `checkpoint` becomes, handed to `read` at an address that is a multiple of 64.
+/// Hands the file that `checkpoint` becomes to `read`.
 fn exported<R>(checkpoint: &Checkpoint<'_>, encoding: Encoding, read: impl FnOnce(&File<'_>) -> R) -> R {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("stories.whit");
     let options = ExportOptions { weights: encoding, embedding: Some(encoding), ..ExportOptions::default() };
     export(checkpoint, &options, &out, |_| ()).expect("exported").commit().expect("named");
     let bytes = std::fs::read(&out).expect("readable");
-    let mut room = vec![0; bytes.len() + 63];
-    let at = room.as_ptr().align_offset(64);
-    room[at..at + bytes.len()].copy_from_slice(&bytes);
-    let file = File::parse(&room[at..at + bytes.len()]).expect("parses");
+    let bytes = AlignedBytes::from(&bytes[..]);
+    let file = File::parse(&bytes).expect("parses");
     file.verify_payload().expect("the payload's checksum");
     read(&file)
 }

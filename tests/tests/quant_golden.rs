@@ -1,24 +1,16 @@
 //! The quantizers against the published examples: rounding, halves, symmetric int8 and int4, groups, clipping.
 //!
-//! `$WHIT_DATA/seeds/golden.json` holds one object per example; `$WHIT_DATA` defaults to `../shared/data` beside the
-//! workspace. Without the file the tests say SKIP, and fail where `CI=true`. Examples whose values are those of
-//! absmax / 7 bound int4 from above: the file's int4 searches its steps and must not be worse.
+//! Examples whose values are those of absmax / 7 bound int4 from above: the file's int4 searches its steps and must
+//! not be worse.
 
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16, round_clamped, row_to_f32};
 use whit::tensor::{LANES, MAX_COLS_I8, Matrix, MatrixF16, MatrixI4, MatrixI8};
+use whit_tests::data::data;
 
 /// The example `id`, or `None` where there is no data.
 fn example(id: &str) -> Option<Value> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let data = std::env::var_os("WHIT_DATA").map_or("../shared/data".into(), PathBuf::from);
-    let path = workspace.join(data).join("seeds/golden.json");
-    let Ok(json) = std::fs::read_to_string(&path) else {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is required", path.display());
-        println!("SKIP quant_golden {id}: cannot read {}", path.display());
-        return None;
-    };
+    let json = std::fs::read_to_string(data("seeds/golden.json")?).expect("readable");
     let all: Vec<Value> = serde_json::from_str(&json).expect("an array of examples");
     Some(all.into_iter().find(|example| example["id"] == id).expect("the example is there"))
 }

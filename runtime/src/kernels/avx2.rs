@@ -234,7 +234,7 @@ for_avx2! {
     }
 
     /// A tile in parts of one row block × up to four tokens, which is what 16 registers hold.
-    #[inline]
+    #[inline(never)]
     fn plain<const R: usize, const T: usize>(
         weights: &[[Step; R]],
         x: Quads<'_>,
@@ -255,7 +255,7 @@ for_avx2! {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn plain_part<const R: usize, const T: usize, const P: usize>(
         weights: &[[Step; R]],
         r: usize,
@@ -264,7 +264,7 @@ for_avx2! {
         sums: [&mut [i32; LANES]; P],
     ) {
         let mut acc: [[__m256i; 2]; P] = core::array::from_fn(|p| halves(sums[p]));
-        for (w, x) in weights.iter().zip(x.steps::<T>()) {
+        for (w, x) in x.zip::<_, T>(weights) {
             let w: [__m256i; 2] = halves(&w[r]);
             let magnitude = w.map(|w| _mm256_abs_epi8(w));
             for p in 0..P {
@@ -280,7 +280,7 @@ for_avx2! {
     }
 
     /// The sums of all groups wait in memory: eight i16 sums, two weights and the activations fill the registers.
-    #[inline]
+    #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
@@ -288,10 +288,11 @@ for_avx2! {
         x: Quads<'_>,
         sums: &mut Sums<R, T>,
     ) {
-        for (((weights, scale), offset), x) in weights.iter().zip(scales).zip(offsets).zip(x.groups(Q)) {
+        for (index, ((weights, scale), offset)) in weights.iter().zip(scales).zip(offsets).enumerate() {
+            let x = x.group(index, Q);
             for r in 0..R {
                 let mut group = offset.map(|o| [even(o); 2]);
-                for (w, x) in weights.iter().zip(x.steps::<T>()) {
+                for (w, x) in x.zip::<_, T>(weights) {
                     let w: [__m256i; 2] = halves(&w[r]);
                     for t in 0..T {
                         let x = broadcast(x[t]);

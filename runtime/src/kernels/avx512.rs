@@ -215,12 +215,13 @@ for_avx512! {
                 2 => -8 * i32::from(panel.sums[group]),
                 _ => -8 * (i32::from(panel.sums[2 * group]) + i32::from(panel.sums[2 * group + 1])),
             };
-            let whole = steps / S;
-            for group in 0..whole {
+            let (whole, last) = x.as_chunks::<S>();
+            for group in 0..whole.len() {
                 add(group, nibbles(weights, group * S, S, x, offset(group)));
             }
-            if steps % S != 0 {
-                add(whole, nibbles(weights, whole * S, steps % S, x, offset(whole)));
+            if !last.is_empty() {
+                let group = whole.len();
+                add(group, nibbles(weights, group * S, last.len(), x, offset(group)));
             }
             sums
         };
@@ -267,14 +268,14 @@ for_avx512! {
         _mm512_and_si512(_mm512_cvtepi8_epi32(scale), _mm512_set1_epi32(0xffff))
     }
 
-    #[inline]
+    #[inline(never)]
     fn plain<const R: usize, const T: usize>(
         weights: &[[Step; R]],
         x: Quads<'_>,
         sums: &mut Sums<R, T>,
     ) {
         let mut acc = sums.map(|tokens| tokens.map(|sum| load(&sum)));
-        for (w, x) in weights.iter().zip(x.steps::<T>()) {
+        for (w, x) in x.zip::<_, T>(weights) {
             let w: [__m512i; R] = core::array::from_fn(|r| load(&w[r]));
             for t in 0..T {
                 let x = broadcast(x[t]);
@@ -288,7 +289,7 @@ for_avx512! {
 
     /// Within a group the sum fits i16, so the low half of each i32 is all of it, and `vpdpwssd` by the pair
     /// (s, 0) multiplies and adds in one operation.
-    #[inline]
+    #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
@@ -297,9 +298,10 @@ for_avx512! {
         sums: &mut Sums<R, T>,
     ) {
         let mut acc = sums.map(|tokens| tokens.map(|sum| load(&sum)));
-        for (((weights, scale), offset), x) in weights.iter().zip(scales).zip(offsets).zip(x.groups(Q)) {
+        for (index, ((weights, scale), offset)) in weights.iter().zip(scales).zip(offsets).enumerate() {
+            let x = x.group(index, Q);
             let mut group = [offset.map(|o| _mm512_set1_epi32(o)); R];
-            for (w, x) in weights.iter().zip(x.steps::<T>()) {
+            for (w, x) in x.zip::<_, T>(weights) {
                 let w: [__m512i; R] = core::array::from_fn(|r| load(&w[r]));
                 for t in 0..T {
                     let x = broadcast(x[t]);

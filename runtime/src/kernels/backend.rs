@@ -39,7 +39,7 @@ impl Backend {
         #[cfg(target_arch = "x86_64")]
         let vector = [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512)];
         #[cfg(not(target_arch = "x86_64"))]
-        let vector = [];
+        let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::Scalar(Scalar)).chain(vector.into_iter().flatten())
     }
 

@@ -1,19 +1,29 @@
 //! The loops around an integer tile when there are several tokens: what a backend with vector registers shares
 //! with every other such backend. The backend brings only the tiles.
 //!
-//! Up to three row blocks are taken at a time, and of them a stretch of [`STRETCH`] columns. Its weights are
+//! Up to three row blocks are taken at a time, and of them a stretch of columns (see [`stretch`]). Its weights are
 //! unpacked once, into a buffer that stays in the first-level cache, and meet every panel of activations before
 //! the next stretch is read: a weight is read from memory once, and unpacking it is shared by all tokens. Between
 //! stretches the exact sums wait in the output, as bits.
+#![allow(unsafe_code, reason = "one read per step without a bounds check")]
 
 use super::scalar::finish;
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Panel};
+use crate::tensor::{ACTIVATION_PAD, Activations, LANES, MatrixI4, MatrixI8, PANEL, Panel};
 use core::ops::Range;
 
-/// Columns unpacked at a time. Three row blocks of them are 24 KiB, half of the first-level cache of the cores
-/// that this is for.
-const STRETCH: usize = 512;
+/// Most columns unpacked at a time: three row blocks of them are 30 KiB of a first-level cache of 48 KiB.
+const STRETCH: usize = 640;
+
+/// Columns to unpack at a time, a multiple of 32. Measured with AVX-512 (GOP/s; 32 KiB caches were not measured):
+/// - many tokens: 576 columns 690 whole, 520 as 512 + 64 (sums go through memory twice), so stretches are equal and
+///   as few as the cache allows; 1536 columns 650 in thirds, 490 whole.
+/// - one or two panels, where packed and unpacked weights pass through the cache together: 1536 columns 493 in
+///   stretches of 256, 324 of 512, 226 of 768.
+fn stretch(cols: usize, tokens: usize) -> usize {
+    let most = if tokens <= 2 * PANEL { 256 } else { STRETCH };
+    cols.div_ceil(cols.div_ceil(most).max(1)).max(1).next_multiple_of(ACTIVATION_PAD)
+}
 
 /// Row blocks taken at a time.
 const GROUP: usize = 3;
@@ -67,16 +77,28 @@ impl<'a> Quads<'a> {
         Self { data: &quads[start / 4 * panel.width + token..], stride: panel.width }
     }
 
-    /// The four values of each of `T` tokens, step after step.
+    /// Each of `weights` with the four values of each of `T` tokens at that step.
+    ///
+    /// # Panics
+    /// If the activations end before the weights.
     #[inline(always)]
-    pub(super) fn steps<const T: usize>(self) -> impl Iterator<Item = &'a [[i8; 4]; T]> {
-        self.data.chunks(self.stride).map_while(|quads| quads.first_chunk())
+    pub(super) fn zip<'w, W, const T: usize>(
+        self,
+        weights: &'w [W],
+    ) -> impl Iterator<Item = (&'w W, &'a [[i8; 4]; T])> {
+        assert!(weights.is_empty() || (weights.len() - 1) * self.stride + T <= self.data.len());
+        let data = self.data.as_ptr();
+        weights.iter().enumerate().map(move |(step, weights)| {
+            // SAFETY: for every step below `weights.len()` the `T` quads lie in `data` (just asserted). Slices
+            // instead cost a third of the speed: two comparisons and two lengths to carry for every step.
+            (weights, unsafe { &*data.add(step * self.stride).cast() })
+        })
     }
 
-    /// The same in groups of `steps` steps.
+    /// The same activations from the `index`th group of `steps` steps on.
     #[inline(always)]
-    pub(super) fn groups(self, steps: usize) -> impl Iterator<Item = Self> {
-        self.data.chunks(self.stride * steps).map(move |data| Self { data, stride: self.stride })
+    pub(super) fn group(self, index: usize, steps: usize) -> Self {
+        Self { data: &self.data[index * steps * self.stride..], ..self }
     }
 }
 
@@ -94,8 +116,8 @@ pub(super) trait Source: Copy {
     /// What the sum of all values of a token is multiplied by to give what its sums start from.
     fn bias<K: Tiles>(&self) -> i32;
 
-    /// Unpacks columns `start ..` of `R` row blocks for the tiles of `K`.
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, start: usize, unpacked: &mut Unpacked);
+    /// Unpacks `columns` of `R` row blocks for the tiles of `K`.
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked);
 
     /// Adds the products of the unpacked stretch.
     fn tile<K: Tiles, const R: usize, const T: usize>(
@@ -107,12 +129,13 @@ pub(super) trait Source: Copy {
     );
 }
 
-/// Where a tile lies: tokens `token ..` of a panel, columns `start ..`.
+/// Where a tile lies: tokens `token ..` of a panel, columns `start ..`; whether they are the row's last.
 #[derive(Clone, Copy)]
 pub(super) struct At<'p, 'a> {
     panel: &'p Panel<'a>,
     token: usize,
     start: usize,
+    last: bool,
 }
 
 /// A stretch of weights, a byte each: `[steps][R]` steps and `[groups][R]` scales.
@@ -157,12 +180,14 @@ fn row_blocks<K: Tiles, S: Source, const R: usize>(
     out: &mut Columns<'_>,
 ) -> usize {
     // A matrix without columns has one empty stretch, so that its sums are written.
-    for start in (0..matrix.cols().max(1)).step_by(STRETCH) {
-        matrix.unpack::<K, R>(block, start, unpacked);
+    let (cols, stretch) = (matrix.cols(), stretch(matrix.cols(), x.tokens()));
+    for start in (0..cols.max(1)).step_by(stretch) {
+        let end = cols.min(start + stretch);
+        matrix.unpack::<K, R>(block, start..end, unpacked);
         for panel in x.panels() {
             let mut token = 0;
             while token < panel.width {
-                let at = At { panel: &panel, token, start };
+                let at = At { panel: &panel, token, start, last: end == cols };
                 token += match (panel.width - token).min(S::WIDEST) {
                     8.. => tile::<K, S, R, 8>(tiles, matrix, unpacked, block, at, out),
                     4..8 => tile::<K, S, R, 4>(tiles, matrix, unpacked, block, at, out),
@@ -184,7 +209,7 @@ fn tile<K: Tiles, S: Source, const R: usize, const T: usize>(
     at: At<'_, '_>,
     out: &mut Columns<'_>,
 ) -> usize {
-    let At { panel, token, start } = at;
+    let At { panel, token, start, last } = at;
     let mut sums = [[[0; LANES]; T]; R];
     for t in 0..T {
         let first = matrix.bias::<K>().wrapping_mul(panel.totals[token + t]);
@@ -196,7 +221,6 @@ fn tile<K: Tiles, S: Source, const R: usize, const T: usize>(
         }
     }
     matrix.tile(tiles, unpacked, at, &mut sums);
-    let last = start + STRETCH >= matrix.cols();
     for r in 0..R {
         let row_scale = matrix.row_scale(block + r);
         for t in 0..T {
@@ -211,9 +235,9 @@ fn tile<K: Tiles, S: Source, const R: usize, const T: usize>(
     T
 }
 
-/// Steps of `columns` columns each in the stretch from `start`.
-fn stretch(cols: usize, start: usize, columns: usize) -> Range<usize> {
-    start / columns..(start + STRETCH).min(cols).div_ceil(columns)
+/// The steps (or groups) of `width` columns each that hold `columns`, which start at a whole one.
+fn steps(columns: &Range<usize>, width: usize) -> Range<usize> {
+    columns.start / width..columns.end.div_ceil(width)
 }
 
 impl Source for MatrixI8<'_> {
@@ -232,8 +256,8 @@ impl Source for MatrixI8<'_> {
     }
 
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, start: usize, unpacked: &mut Unpacked) {
-        let range = stretch(Self::cols(self), start, 4);
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        let range = steps(&columns, 4);
         unpacked.used = range.len();
         let steps = unpacked.steps.as_chunks_mut::<R>().0;
         for r in 0..R {
@@ -262,10 +286,10 @@ impl Source for MatrixI8<'_> {
 fn unpack_nibbles<const R: usize>(
     matrix: &MatrixI4<'_>,
     block: usize,
-    start: usize,
+    columns: &Range<usize>,
     unpacked: &mut Unpacked,
 ) {
-    let range = stretch(matrix.cols(), start, 8);
+    let range = steps(columns, 8);
     unpacked.used = 2 * range.len();
     let pairs = unpacked.steps.as_chunks_mut::<R>().0.as_chunks_mut::<2>().0;
     for r in 0..R {
@@ -297,8 +321,8 @@ impl Source for Whole<'_, '_> {
     }
 
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, start: usize, unpacked: &mut Unpacked) {
-        unpack_nibbles::<R>(self.0, block, start, unpacked);
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        unpack_nibbles::<R>(self.0, block, &columns, unpacked);
     }
 
     #[inline(always)]
@@ -335,9 +359,9 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
     }
 
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, start: usize, unpacked: &mut Unpacked) {
-        unpack_nibbles::<R>(self.0, block, start, unpacked);
-        let groups = stretch(self.0.cols(), start, 4 * Q);
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        unpack_nibbles::<R>(self.0, block, &columns, unpacked);
+        let groups = steps(&columns, 4 * Q);
         let scales = unpacked.scales.as_chunks_mut::<R>().0;
         for r in 0..R {
             let packed = self.0.block_group_scale(block + r).as_chunks::<LANES>().0;

@@ -164,12 +164,12 @@ fn step_of(absmax: f32) -> (f32, f32) {
     if absmax < 1e-30 { (0.0, 0.0) } else { (absmax / 127.0, 127.0 / absmax) }
 }
 
-/// As [`quantize`], handing each number to `put` instead of packing it; returns the scale.
+/// As [`quantize`], handing columns `16 i ..` to `put(i, values)` instead of packing them; returns the scale.
 #[inline(always)]
-pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, i8)) -> f32 {
+pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 {
     let (scale, inverse) = step_of(max_by(x, f32::abs));
-    for (i, &x) in x.iter().enumerate() {
-        put(i, round_clamped(x * inverse, 127) as i8);
+    for i in 0..x.len().div_ceil(LANES) {
+        put(i, rounded(x, inverse, i));
     }
     scale
 }
@@ -178,20 +178,29 @@ pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, i8)) -> f32 {
 #[inline(always)]
 pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
     let (scale, inverse) = step_of(max_by(x, f32::abs));
+    out.set(
+        token,
+        scale,
+        #[inline(always)]
+        |i| rounded(x, inverse, i),
+    );
+}
+
+/// Elements `16 i ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
+#[inline(always)]
+fn rounded(x: &[f32], inverse: f32, i: usize) -> [i8; LANES] {
+    let mut values = [0; LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
-    out.set(token, scale, |i| {
-        let mut values = [0; 16];
-        if let Some(chunk) = chunks.get(i) {
-            for l in 0..LANES {
-                values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
-            }
-        } else if i == chunks.len() {
-            for (value, &x) in values.iter_mut().zip(rest) {
-                *value = round_clamped(x * inverse, 127) as i8;
-            }
+    if let Some(chunk) = chunks.get(i) {
+        for l in 0..LANES {
+            values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
         }
-        values
-    });
+    } else if i == chunks.len() {
+        for (value, &x) in values.iter_mut().zip(rest) {
+            *value = round_clamped(x * inverse, 127) as i8;
+        }
+    }
+    values
 }
 
 /// Root-mean-square norm (Zhang and Sennrich 2019): `x / sqrt(mean(x²) + epsilon) · weight`.
@@ -355,26 +364,37 @@ pub fn weights_i8(
     } else {
         (largest / WIDE_MAX as f32 / sum, WIDE_MAX as f32 / largest)
     };
-    let digit = |which: usize| {
-        let scores = &*scores;
-        move |i: usize| -> [i8; 16] {
-            let mut digits = [0; 16];
-            let start = i * LANES;
-            if start >= skip && start - skip + LANES <= scores.len() {
-                let scores = &scores[start - skip..][..LANES];
-                for l in 0..LANES {
-                    digits[l] = split_wide(round_clamped(scores[l] * inverse, WIDE_MAX))[which];
-                }
-            } else {
-                for (l, digit) in digits.iter_mut().enumerate() {
-                    if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| scores.get(p)) {
-                        *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
-                    }
-                }
-            }
-            digits
+    let scores = &*scores;
+    out.set(
+        2 * query,
+        scale * 255.0,
+        #[inline(always)]
+        |i| weight_digits(scores, inverse, skip, i, 0),
+    );
+    out.set(
+        2 * query + 1,
+        scale,
+        #[inline(always)]
+        |i| weight_digits(scores, inverse, skip, i, 1),
+    );
+}
+
+/// Digit `which` of columns `16 i ..`: those before `skip` and after the last weight are 0.
+#[inline(always)]
+fn weight_digits(weights: &[f32], inverse: f32, skip: usize, i: usize, which: usize) -> [i8; 16] {
+    let mut digits = [0; 16];
+    let start = i * LANES;
+    if start >= skip && start - skip + LANES <= weights.len() {
+        let weights = &weights[start - skip..][..LANES];
+        for l in 0..LANES {
+            digits[l] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX))[which];
         }
-    };
-    out.set(2 * query, scale * 255.0, digit(0));
-    out.set(2 * query + 1, scale, digit(1));
+    } else {
+        for (l, digit) in digits.iter_mut().enumerate() {
+            if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| weights.get(p)) {
+                *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
+            }
+        }
+    }
+    digits
 }

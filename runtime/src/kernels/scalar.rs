@@ -65,9 +65,12 @@ impl Kernels for Scalar {
 /// `out = (f32)sum · (row scale · token scale)`: the one way from an exact sum to a result.
 #[inline(always)]
 pub fn finish(sums: [i32; LANES], row_scale: &[f32; LANES], token_scale: f32, out: &mut [f32; LANES]) {
+    // All lanes before any store: compilers then make vectors of them without asking whether `out` overlaps.
+    let mut results = [0.0; LANES];
     for l in 0..LANES {
-        out[l] = sums[l] as f32 * (row_scale[l] * token_scale);
+        results[l] = sums[l] as f32 * (row_scale[l] * token_scale);
     }
+    *out = results;
 }
 
 /// The four activations of step `step` (columns `4 step ..`) of one token of a panel.

@@ -5,6 +5,7 @@
 //! ggml's Q4_0, which divides the largest weight by −8; the test measures it.
 
 use super::{LEAST_ABSMAX, absmax, block_rows, round_clamped};
+use crate::kernels::lanes::fold;
 use crate::tensor::{LANES, MAX_COLS_I4, MatrixI4};
 
 /// Steps tried for a group: its largest weight divided by these and their opposites.
@@ -167,22 +168,18 @@ impl Fit {
     /// Rounds the weights, in units, to whole steps of 1 / `inverse`.
     fn new(weights: &[f32], inverse: f32, unit: f32) -> Self {
         let (mut dots, mut squares) = ([0.0; LANES], [0.0; LANES]);
-        let mut add = |l: usize, weight: f32| {
-            let weight = weight * unit;
-            let q = nearest(weight * inverse);
-            dots[l] += weight * q;
-            squares[l] += q * q;
-        };
         let (chunks, rest) = weights.as_chunks::<LANES>();
-        for chunk in chunks {
+        let mut last = [0.0; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        for chunk in chunks.iter().chain((!rest.is_empty()).then_some(&last)) {
             for l in 0..LANES {
-                add(l, chunk[l]);
+                let weight = chunk[l] * unit;
+                let q = nearest(weight * inverse);
+                dots[l] += weight * q;
+                squares[l] += q * q;
             }
         }
-        for (l, &weight) in rest.iter().enumerate() {
-            add(l, weight);
-        }
-        Self { dot: dots.iter().sum(), square: squares.iter().sum() }
+        Self { dot: fold(dots), square: fold(squares) }
     }
 
     /// How much of Σ w² the step `step` explains.

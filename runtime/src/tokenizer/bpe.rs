@@ -4,6 +4,10 @@
 //! repeat until none merges. Pieces of up to [`SHORT`] symbols are merged with a linear search for the minimum, longer
 //! ones with a tournament over blocks, so that a piece of n symbols takes O(n log n) and not O(n²). Both follow the rule
 //! to the letter, for any table.
+//!
+//! Measured on one core of a 2-core cloud x86 (MB/s of text): GPT-2 on Shakespeare 19, on 1 MB of random letters without a
+//! space 3.3, on 1 MB of one letter 7.6; llama2.c's 512 tokens on stories 17. Scanning all pairs per merge would be
+//! 4 · 10¹¹ table lookups for the random letters.
 
 use super::layout::MAX_MERGES;
 use super::{Merge, Token, Tokenizer};

@@ -4,6 +4,7 @@
 //! [`Tokenizer`](super::Tokenizer), filling tables in the converter.
 
 use super::TokenizerError;
+use super::kind::{Kind, PreTokenizer, Split};
 use core::ops::Range;
 
 /// Length of the header in bytes.
@@ -17,44 +18,6 @@ pub const MAX_MERGES: u32 = 1 << 28;
 
 /// Upper bound of the vocabulary size: a token id leaves the top bit of a word free.
 pub const MAX_VOCAB: u32 = 1 << 24;
-
-/// How text becomes tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// One token per Unicode scalar of a given set.
-    Characters = 0,
-    /// One token per byte.
-    Bytes = 1,
-    /// Byte-level byte-pair encoding behind a [`PreTokenizer`](super::PreTokenizer) (GPT-2, Llama 3).
-    ByteLevelBpe = 2,
-    /// Byte-pair encoding over characters with optional byte fallback (SentencePiece, llama2.c, Llama 1 and 2).
-    SentencePieceBpe = 3,
-}
-
-/// The rule that cuts text into pieces before byte-level merging; no merge crosses a cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreTokenizer {
-    /// The whole text is one piece.
-    None = 0,
-    /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
-    Gpt2 = 1,
-    /// Every `\p{N}` is a piece; [`Gpt2`](Self::Gpt2) cuts the stretches between them, each on its own.
-    Gpt2Digits = 2,
-    /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-    Llama3 = 3,
-}
-
-/// Where SentencePiece-style text is cut before merging.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// Nowhere.
-    Whole = 0,
-    /// Before a space that follows a non-space. Set where no merge result has a space after a non-space, so that the
-    /// cut provably changes nothing but the time.
-    Words = 1,
-    /// Before every space.
-    EverySpace = 2,
-}
 
 /// Header flags, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,9 +129,9 @@ impl Header {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
         let header = Self {
-            kind: kind(bytes[0])?,
-            pre_tokenizer: pre_tokenizer(bytes[1])?,
-            split: split(bytes[2])?,
+            kind: Kind::from_byte(bytes[0])?,
+            pre_tokenizer: PreTokenizer::from_byte(bytes[1])?,
+            split: Split::from_byte(bytes[2])?,
             flags: Flags(word(0)),
             vocab: word(1),
             bos: word(2),
@@ -314,33 +277,4 @@ fn place(end: &mut usize, count: u32, width: usize) -> Option<Range<usize>> {
 
 fn require(holds: bool, field: &'static str, found: u32) -> Result<(), TokenizerError> {
     if holds { Ok(()) } else { Err(TokenizerError::Field { field, found }) }
-}
-
-fn kind(byte: u8) -> Result<Kind, TokenizerError> {
-    match byte {
-        0 => Ok(Kind::Characters),
-        1 => Ok(Kind::Bytes),
-        2 => Ok(Kind::ByteLevelBpe),
-        3 => Ok(Kind::SentencePieceBpe),
-        _ => Err(TokenizerError::Field { field: "kind", found: u32::from(byte) }),
-    }
-}
-
-fn pre_tokenizer(byte: u8) -> Result<PreTokenizer, TokenizerError> {
-    match byte {
-        0 => Ok(PreTokenizer::None),
-        1 => Ok(PreTokenizer::Gpt2),
-        2 => Ok(PreTokenizer::Gpt2Digits),
-        3 => Ok(PreTokenizer::Llama3),
-        _ => Err(TokenizerError::Field { field: "pre_tokenizer", found: u32::from(byte) }),
-    }
-}
-
-fn split(byte: u8) -> Result<Split, TokenizerError> {
-    match byte {
-        0 => Ok(Split::Whole),
-        1 => Ok(Split::Words),
-        2 => Ok(Split::EverySpace),
-        _ => Err(TokenizerError::Field { field: "split", found: u32::from(byte) }),
-    }
 }

@@ -26,6 +26,7 @@ mod classes;
 mod decode;
 mod encode;
 mod error;
+mod kind;
 pub mod layout;
 mod pieces;
 mod stream;
@@ -37,7 +38,7 @@ pub use classes::CharClass;
 pub use decode::Decoder;
 pub use encode::{EncodeOptions, SpecialText, encode_bound};
 pub use error::TokenizerError;
-pub use layout::{Kind, PreTokenizer, Split};
+pub use kind::{Kind, PreTokenizer, Split};
 pub use pieces::Pieces;
 pub use stream::Utf8Stream;
 

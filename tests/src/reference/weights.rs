@@ -4,8 +4,9 @@ use super::Vectors;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-/// All tensors of a directory, as bytes.
+/// All tensors of a directory, in the bytes of their files.
 #[derive(Debug)]
 pub(super) struct Weights {
     tensors: HashMap<String, Tensor>,
@@ -15,21 +16,25 @@ pub(super) struct Weights {
 struct Tensor {
     dtype: String,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    file: Arc<Vec<u8>>,
+    start: usize,
 }
 
 impl Tensor {
     /// Row `row` of the matrix as stored; a vector is one row.
     fn row(&self, row: usize) -> Vec<f64> {
         let cols = *self.shape.last().expect("no scalars");
-        let half = |at: usize| u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]]);
-        let value = |i: usize| match self.dtype.as_str() {
-            "F32" => f64::from(f32::from_le_bytes(self.bytes[4 * i..][..4].try_into().expect("four bytes"))),
-            "BF16" => f64::from(f32::from_bits(u32::from(half(2 * i)) << 16)),
-            "F16" => binary16(half(2 * i)),
+        let len = if self.dtype == "F32" { 4 } else { 2 };
+        let bytes = &self.file[self.start + row * cols * len..][..cols * len];
+        let half = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]);
+        let single = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let numbers = bytes.chunks_exact(len);
+        match self.dtype.as_str() {
+            "F32" => numbers.map(|bytes| f64::from(single(bytes))).collect(),
+            "BF16" => numbers.map(|bytes| f64::from(f32::from_bits(u32::from(half(bytes)) << 16))).collect(),
+            "F16" => numbers.map(|bytes| binary16(half(bytes))).collect(),
             other => panic!("no reference for type {other}"),
-        };
-        (row * cols..(row + 1) * cols).map(value).collect()
+        }
     }
 }
 
@@ -50,19 +55,17 @@ impl Weights {
         let files = std::fs::read_dir(directory).expect("the directory can be read");
         let paths = files.map(|file| file.expect("an entry").path());
         for path in paths.filter(|path| path.extension().is_some_and(|end| end == "safetensors")) {
-            let bytes = std::fs::read(path).expect("the file can be read");
-            let (len, rest) = bytes.split_at(8);
-            let len = u64::from_le_bytes(len.try_into().expect("eight bytes")) as usize;
-            let (header, data) = rest.split_at(len);
-            let header: Value = serde_json::from_slice(header).expect("a JSON header");
+            let file = Arc::new(std::fs::read(path).expect("the file can be read"));
+            let len = u64::from_le_bytes(file[..8].try_into().expect("eight bytes")) as usize;
+            let header: Value = serde_json::from_slice(&file[8..8 + len]).expect("a JSON header");
             for (name, entry) in header.as_object().expect("an object") {
                 let number = |value: &Value| value.as_u64().expect("a number") as usize;
                 let Some(shape) = entry["shape"].as_array() else { continue };
-                let offsets = &entry["data_offsets"];
                 let tensor = Tensor {
                     dtype: entry["dtype"].as_str().expect("a type").to_owned(),
                     shape: shape.iter().map(number).collect(),
-                    bytes: data[number(&offsets[0])..number(&offsets[1])].to_vec(),
+                    file: file.clone(),
+                    start: 8 + len + number(&entry["data_offsets"][0]),
                 };
                 let name = name.trim_start_matches("model.").trim_start_matches("transformer.");
                 tensors.insert(name.to_owned(), tensor);

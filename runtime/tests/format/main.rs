@@ -1,0 +1,7 @@
+//! The writer and the reader of the format against each other, and one attack for every error of the reader.
+
+mod description;
+mod fixture;
+mod header;
+mod sections;
+mod tensors;
