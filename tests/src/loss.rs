@@ -13,14 +13,15 @@ pub struct Loss {
     pub tokens: usize,
 }
 
-/// The first `count` TinyStories, without their end marks; `None` where there is no data.
+/// The first `count` of every twentieth TinyStory, without end marks; `None` where there is no data. Spread, because
+/// the loss of 60 stories in a row is between 1.25 and 1.52 nats per token, depending on where they stand.
 ///
 /// # Panics
 /// If there are fewer.
 pub fn stories(count: usize) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(data("text/tinystories_v2_dev_1000-2315.txt")?).expect("readable");
     let stories = text.split("<|endoftext|>").map(str::trim).filter(|story| !story.is_empty());
-    let stories: Vec<_> = stories.take(count).map(str::to_owned).collect();
+    let stories: Vec<_> = stories.step_by(20).take(count).map(str::to_owned).collect();
     assert_eq!(stories.len(), count, "stories");
     Some(stories)
 }
