@@ -1,10 +1,10 @@
-//! `real-shapes [--layers N]`: random checkpoints in the real shapes of GPT-2 small (f32, transposed, one file) and
-//! SmolLM2-135M (bf16, two files) imported at int8 and int4, verified, and run on every backend.
+//! `real-shapes`: random checkpoints in the real shapes of GPT-2 small (f32, transposed, one file) and SmolLM2-135M
+//! (bf16, two files) imported at int8 and int4, verified, and run on every backend; and at f32, cut to two layers,
+//! compared with the f64 reference.
 //!
 //! Each import is a process of its own (`real-shapes import DIRECTORY FILE ENCODING`), so that its peak memory can be
 //! read: `VmHWM` of `/proc/self/status`, the most memory that ever was resident, mapped pages of the checkpoint and
-//! the program included. Time is the processor's, from `/proc/self/schedstat`. With `--layers`, the models are cut to
-//! that many layers, imported at f32 too, and those logits compared with the f64 reference.
+//! the program included. Time is the processor's, from `/proc/self/schedstat`.
 
 use std::fs;
 use std::io::Read;
@@ -32,42 +32,46 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        [] => run(None),
-        ["--layers", layers] if layers.parse::<usize>().is_ok() => run(layers.parse().ok()),
+        [] => run(),
         ["import", directory, file, encoding] => import(Path::new(directory), Path::new(file), encoding),
         _ => {
-            eprintln!("usage: real-shapes [--layers N]");
+            eprintln!("usage: real-shapes");
             ExitCode::from(2)
         }
     }
 }
 
-fn run(layers: Option<usize>) -> ExitCode {
-    let models = [("gpt2-small", Dtype::F32, 1), ("smollm2-135m", Dtype::Bf16, 2)];
-    let encodings = &ENCODINGS[..if layers.is_some() { 3 } else { 2 }];
+fn run() -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
-    for (name, dtype, shards) in models {
-        let mut shape = Shape::named(name).expect("a known name");
-        shape.layers = layers.unwrap_or(shape.layers);
-        let folder = tempfile::tempdir().expect("a folder");
-        let checkpoint = folder.path().join(name);
+    for (name, dtype, shards) in [("gpt2-small", Dtype::F32, 1), ("smollm2-135m", Dtype::Bf16, 2)] {
         let options = Options { dtype, shards, ..Options::default() };
-        write(&checkpoint, &shape, &options).expect("written");
-        for (encoding, _) in encodings {
-            let out = folder.path().join(format!("{encoding}.whit"));
-            let imported = Imported { shape: &shape, dtype, checkpoint: &checkpoint, encoding, out };
-            for check in imported.checks() {
-                let (mark, message) = match &check {
-                    Ok(message) => ("ok    ", message),
-                    Err(message) => ("FAILED", message),
-                };
+        let whole = Shape::named(name).expect("a known name");
+        let cut = Shape { layers: 2, ..whole.clone() };
+        for (shape, encodings) in [(whole, &["int8", "int4"][..]), (cut, &["f32"])] {
+            for (encoding, check) in checks(&shape, &options, encodings) {
                 *if check.is_ok() { &mut passed } else { &mut failed } += 1;
+                let mark = if check.is_ok() { "ok    " } else { "FAILED" };
+                let (Ok(message) | Err(message)) = check;
                 println!("{mark} {name}, {} layers, {encoding}: {message}", shape.layers);
             }
         }
     }
     println!("{passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
+}
+
+/// Writes a checkpoint and imports it at each of `encodings`.
+fn checks<'a>(shape: &Shape, options: &Options, encodings: &[&'a str]) -> Vec<(&'a str, Check)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = folder.path().join("checkpoint");
+    write(&checkpoint, shape, options).expect("written");
+    let mut checks = Vec::new();
+    for &encoding in encodings {
+        let out = folder.path().join(format!("{encoding}.whit"));
+        let imported = Imported { shape, dtype: options.dtype, checkpoint: &checkpoint, encoding, out };
+        checks.extend(imported.checks().into_iter().map(|check| (encoding, check)));
+    }
+    checks
 }
 
 /// The child: one import, then its peak memory in bytes and its processor time in nanoseconds on stdout.
