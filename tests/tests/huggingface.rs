@@ -1,5 +1,4 @@
-//! Hugging Face directories through importer, exporter and runtime, against an independent f64 implementation that
-//! reads the same directories.
+//! What `huggingface_logits.rs` leaves open: other layouts of a checkpoint, halves, and the tokenizers of directories.
 
 use std::path::Path;
 use tempfile::TempDir;
@@ -9,8 +8,7 @@ use whit::tokenizer::{EncodeOptions, SpecialText, encode_bound};
 use whit::{Model, SessionOptions, Token};
 use whit_tests::checkpoints::{Dtype, Options, Shape, write};
 use whit_tests::data::data;
-use whit_tests::imported::{encoded, file, hugging_face, largest_difference, logits};
-use whit_tests::reference::Reference;
+use whit_tests::imported::{encoded, file, hugging_face, logits};
 use whit_tests::synthetic::Random;
 
 const SEED: u64 = 26;
@@ -31,27 +29,25 @@ fn found(directory: &Path, encoding: Encoding, tokens: &[Token]) -> Vec<f32> {
     logits(&model, &Inline, SessionOptions { batch: 7, ..model.options(tokens.len()) }, tokens)
 }
 
-/// Compares the model in `directory`, imported at f32, with the reference: within 1e-4 of the largest logit.
-fn check(name: &str, directory: &Path, tokens: &[Token]) {
-    let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
-    let expected = Reference::open(directory).logits(&ids).concat();
-    let largest = expected.iter().fold(0.0_f64, |largest, logit| largest.max(logit.abs()));
-    let difference =
-        largest_difference(&found(directory, Encoding::F32, tokens), expected.into_iter()) / largest;
-    println!("{name}: logits differ by up to {difference:.1e} of the largest, {largest:.2}");
-    assert!(difference < 1e-4, "{name}: {difference}");
-}
-
 const AWKWARD: [&str; 4] = ["awkward-llama", "awkward-llama-biased", "awkward-mistral", "awkward-gpt2"];
 
+fn bits(logits: &[f32]) -> Vec<u32> {
+    logits.iter().map(|logit| logit.to_bits()).collect()
+}
+
 #[test]
-fn awkward_models_of_every_family_type_and_layout_match_the_reference() {
+fn files_prefixes_and_transposed_matrices_do_not_change_a_bit() {
     for name in AWKWARD {
-        for (dtype, shards, seed) in [(Dtype::F32, 1, 1), (Dtype::F16, 2, 2), (Dtype::Bf16, 3, 3)] {
-            let one = shards == 1;
-            let (directory, tokens) =
-                written(name, &Options { dtype, shards, seed, prefixed: one, conv1d: one });
-            check(&format!("{name}, {dtype:?}, {shards} files"), directory.path(), &tokens);
+        let plain = Options::default();
+        let (directory, tokens) = written(name, &plain);
+        let expected = bits(&found(directory.path(), Encoding::F32, &tokens));
+        for other in [
+            Options { shards: 3, ..plain },
+            Options { prefixed: false, ..plain },
+            Options { conv1d: false, ..plain },
+        ] {
+            let (directory, tokens) = written(name, &other);
+            assert!(bits(&found(directory.path(), Encoding::F32, &tokens)) == expected, "{name}, {other:?}");
         }
     }
 }
@@ -62,16 +58,8 @@ fn a_checkpoint_of_halves_is_the_same_model_at_f16_and_at_f32() {
         let (directory, tokens) = written(name, &Options { dtype: Dtype::F16, ..Options::default() });
         let [f16, f32] =
             [Encoding::F16, Encoding::F32].map(|encoding| found(directory.path(), encoding, &tokens));
-        assert!(f16.iter().zip(&f32).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}");
+        assert!(bits(&f16) == bits(&f32), "{name}");
     }
-}
-
-#[test]
-fn a_published_gpt2_of_width_two_matches_the_reference() {
-    let Some(directory) = data("models/tiny_gpt2_lmbuddy") else { return };
-    let mut random = Random(SEED);
-    let tokens: Vec<_> = (0..200).map(|_| Token(random.below(21) as u32)).collect();
-    check("tiny_gpt2_lmbuddy", &directory, &tokens);
 }
 
 fn ids(model: &Model<'_>, text: &str, specials: SpecialText) -> Vec<u32> {
