@@ -23,7 +23,10 @@ pub fn encoded(weights: Encoding, embedding: Option<Encoding>) -> ExportOptions 
 pub fn file(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> AlignedBytes {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("model.whit");
-    export(checkpoint, options, &out, |_| ()).expect("exported").commit().expect("named");
+    export(checkpoint, options, &out, |_| std::ops::ControlFlow::Continue(()))
+        .expect("exported")
+        .commit()
+        .expect("named");
     let bytes = AlignedBytes::from(&std::fs::read(&out).expect("readable")[..]);
     Model::parse(&bytes).expect("parses").file().verify_payload().expect("the payload's checksum");
     bytes

@@ -3,12 +3,9 @@
 
 pub mod checkpoints;
 pub mod data;
-<<<<<<< HEAD
 pub mod hostile;
-=======
 pub mod imported;
 pub mod loss;
->>>>>>> golden
 pub mod npz;
 pub mod oracle;
 pub mod reference;

@@ -19,7 +19,10 @@ fn exported<R>(checkpoint: &Checkpoint<'_>, encoding: Encoding, read: impl FnOnc
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("stories.whit");
     let options = ExportOptions { weights: encoding, embedding: Some(encoding), ..ExportOptions::default() };
-    export(checkpoint, &options, &out, |_| ()).expect("exported").commit().expect("named");
+    export(checkpoint, &options, &out, |_| std::ops::ControlFlow::Continue(()))
+        .expect("exported")
+        .commit()
+        .expect("named");
     let bytes = std::fs::read(&out).expect("readable");
     let bytes = AlignedBytes::from(&bytes[..]);
     let file = File::parse(&bytes).expect("parses");
