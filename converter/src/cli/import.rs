@@ -7,12 +7,14 @@ use super::interrupt;
 use super::model_file::ModelFile;
 use super::output::{bytes, grouped, print, print_json};
 use super::table::{pairs, table};
+use crate::export::ExportOptions;
 use crate::import;
 use crate::inspect::{Share, Transcript, inspect};
 use crate::usage::peak_rss_bytes;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use whit::CacheKind;
 use whit::format::MAGIC;
 
 /// Make a .whit file of a checkpoint: a Hugging Face directory, or a llama2.c .bin with its tokenizer
@@ -35,7 +37,8 @@ pub(super) struct Args {
     /// The tokenizer's file: llama2.c tokenizer.bin, or Hugging Face tokenizer.json where it is not in the directory
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Kind of key and value cache that sessions use unless told otherwise [default: f32]
+    /// Kind of key and value cache that sessions use unless told otherwise; by default int8 with
+    /// integer weights, else f32
     #[arg(long, value_name = "KIND")]
     cache: Option<Cache>,
     /// The model's name, for its metadata
@@ -65,7 +68,8 @@ struct Report {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let options = args.weights.options(Weights::Int8)?;
+    let cache = args.cache.map(CacheKind::from);
+    let options = ExportOptions { cache, ..args.weights.options(Weights::Int8)? };
     let out = match &args.output {
         Some(out) => out.clone(),
         None => default_output(&args.path)?,
@@ -78,9 +82,6 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         if let Some(value) = value {
             set(&mut checkpoint.metadata, key, value);
         }
-    }
-    if let Some(cache) = args.cache {
-        checkpoint.description.int8_cache = cache == Cache::Int8;
     }
     convert(&checkpoint, options, &out)?.commit()?;
     drop(guard);

@@ -1,5 +1,6 @@
 //! What the user chooses about an export, and what follows for each tensor.
 
+use whit::CacheKind;
 use whit::format::{Encoding, Golden, Role};
 use whit::sampler::Sampling;
 
@@ -10,6 +11,8 @@ pub struct ExportOptions {
     pub weights: Encoding,
     /// Encoding of embedding, positions and output head; `None` is that of the weights, but int8 instead of int4.
     pub embedding: Option<Encoding>,
+    /// Kind of key and value cache of sessions that do not choose; `None` is int8 for integer weights, else f32.
+    pub cache: Option<CacheKind>,
     /// How to sample where the user does not say.
     pub sampling: Sampling,
     /// Room for a golden transcript, filled by [`Pending::set_golden`](super::Pending::set_golden).
@@ -19,7 +22,13 @@ pub struct ExportOptions {
 impl Default for ExportOptions {
     /// int8, no golden transcript.
     fn default() -> Self {
-        Self { weights: Encoding::I8, embedding: None, sampling: Sampling::default(), golden: None }
+        Self {
+            weights: Encoding::I8,
+            embedding: None,
+            cache: None,
+            sampling: Sampling::default(),
+            golden: None,
+        }
     }
 }
 
@@ -30,6 +39,14 @@ impl ExportOptions {
             role if !role.is_matrix() => Encoding::F32,
             Role::Embedding | Role::Positions | Role::Head => self.embedding_encoding(),
             _ => self.weights,
+        }
+    }
+
+    /// Whether sessions that do not choose have an int8 cache.
+    pub(super) fn int8_cache(&self) -> bool {
+        match self.cache {
+            Some(cache) => cache == CacheKind::I8,
+            None => matches!(self.weights, Encoding::I8 | Encoding::I4 { .. }),
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Tables {
 impl Tables {
     /// Lays out the file, with a placeholder as golden transcript.
     pub(super) fn new(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Self, ExportError> {
-        let description = checkpoint.description;
+        let description = Description { int8_cache: options.int8_cache(), ..checkpoint.description };
         description.check()?;
         let entries = entries(checkpoint, options)?;
         let golden = options.golden.map_or(Vec::new(), |shape| shape.placeholder());
