@@ -3,6 +3,7 @@
 
 pub mod checkpoints;
 pub mod data;
+pub mod examples;
 pub mod imported;
 pub mod loss;
 pub mod npz;
