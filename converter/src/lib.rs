@@ -1,7 +1,17 @@
 //! The offline half of whit: importing checkpoints, quantizing them, writing and measuring `.whit` files.
+//!
+//! The library computes and returns values; [`cli`] alone prints.
 
+pub mod arena;
+pub mod bench;
 pub mod checkpoint;
+pub mod cli;
+pub mod eval;
 pub mod export;
+pub mod golden;
 pub mod import;
+pub mod inspect;
 mod map;
 pub mod tokenizer;
+pub mod usage;
+pub mod verify;

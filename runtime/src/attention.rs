@@ -58,7 +58,7 @@ pub(crate) fn attend<K: Kernels>(
 ) {
     let kv_heads = description.kv_heads as usize;
     let group_width = description.query_width() / kv_heads;
-    let count = workers.count().min(kv_heads).min(layout.options.workers);
+    let count = workers.count().min(kv_heads).min(layout.options.workers).max(1);
     let cache = cache.share();
     let places = Workplaces::new(scratch, layout);
     let out = Columns::new(out, chunk.tokens, out_stride);

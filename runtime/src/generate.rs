@@ -48,7 +48,8 @@ pub struct Generation<'g, 'm, 's> {
 }
 
 impl<'m, 's> Session<'m, 's> {
-    /// Reads `prompt` and continues it. An empty prompt on an empty session begins a text.
+    /// Reads `prompt` and continues it. An empty prompt on an empty session begins a text; on another it continues after
+    /// the last token fed, whatever was done with the logits since.
     ///
     /// # Errors
     /// As [`Session::feed_text`]; [`Error::Sampling`] if a setting is out of range, [`Error::Stop`] if the file has too
@@ -74,6 +75,7 @@ impl<'m, 's> Session<'m, 's> {
             let begin = tokenizer.bos().or(tokenizer.eos()).ok_or(Error::NothingToContinue)?;
             self.feed(&[begin])?;
         }
+        self.restore_logits();
         let only_begin = fed <= 1 && self.position() == 1 && prompt.is_empty();
         let mut decoder = if only_begin { tokenizer.decoder() } else { tokenizer.decoder_within_text() };
         if only_begin && let Some(token) = self.tokens().last() {

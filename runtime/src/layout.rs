@@ -205,6 +205,13 @@ impl Layout {
         [(self.inputs, 1), (self.query_shape, workers), (self.weight_shape, workers)]
     }
 
+    /// Bytes of the parts that hold keys and values.
+    pub(crate) const fn cache_bytes(&self) -> usize {
+        let numbers = self.heads.saturating_mul(self.head_numbers);
+        let size = if self.is_i8() { 1 } else { 4 };
+        part_len(numbers, size).saturating_add(part_len(self.heads.saturating_mul(self.head_scales), 4))
+    }
+
     const fn bytes(&self) -> usize {
         let f32_parts = self.f32_parts();
         // Cosines and sines have the same length.

@@ -103,6 +103,14 @@ impl<'a> Model<'a> {
         Layout::new(self.description(), options).map(|layout| layout.total)
     }
 
+    /// Bytes of that arena that hold keys and values.
+    ///
+    /// # Errors
+    /// As [`Model::arena_size`].
+    pub fn cache_size(&self, options: &SessionOptions) -> Result<usize, Error> {
+        Layout::new(self.description(), options).map(|layout| layout.cache_bytes())
+    }
+
     /// A session in `arena`, computed by the caller alone.
     ///
     /// # Errors

@@ -9,8 +9,13 @@ use core::marker::PhantomData;
 use core::ops::Range;
 
 /// Something that runs a job on a fixed number of workers.
-pub trait Workers: Sync + core::fmt::Debug {
-    /// Number of workers, at least 1.
+///
+/// # Safety
+/// A worker's number says which parts of a buffer are its own, so [`Workers::run`]
+/// - never has two calls with the same number under way at once;
+/// - returns, or unwinds, only when no call is under way any more.
+pub unsafe trait Workers: Sync + core::fmt::Debug {
+    /// Number of workers, at least 1, always the same.
     fn count(&self) -> usize;
 
     /// Calls `job(0)`, …, `job(count - 1)`, each once, and returns when all have returned.
@@ -21,7 +26,8 @@ pub trait Workers: Sync + core::fmt::Debug {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
 
-impl Workers for Inline {
+// SAFETY: one call, on the caller's thread.
+unsafe impl Workers for Inline {
     fn count(&self) -> usize {
         1
     }

@@ -19,6 +19,8 @@ pub struct Session<'m, 's> {
     workers: &'s dyn Workers,
     layout: Layout,
     position: usize,
+    /// Whether the logits are still those after the last token.
+    logits_hold: bool,
     history: &'s mut [u32],
     buffers: Buffers<'s>,
 }
@@ -32,7 +34,7 @@ impl<'m, 's> Session<'m, 's> {
     ) -> Result<Self, Error> {
         let layout = Layout::new(model.description(), &options)?;
         let (history, buffers) = Buffers::new(model.description(), &layout, layout.carve(arena)?);
-        let mut session = Self { model, workers, layout, position: 0, history, buffers };
+        let mut session = Self { model, workers, layout, position: 0, logits_hold: false, history, buffers };
         session.reset();
         Ok(session)
     }
@@ -65,6 +67,7 @@ impl<'m, 's> Session<'m, 's> {
     /// Forgets everything.
     pub fn reset(&mut self) {
         self.position = 0;
+        self.logits_hold = false;
         self.buffers.logits.fill(0.0);
     }
 
@@ -77,6 +80,7 @@ impl<'m, 's> Session<'m, 's> {
             return Err(Error::Option { option: "position", most: self.position, found: position });
         }
         self.position = position;
+        self.logits_hold = false;
         self.buffers.logits.fill(0.0);
         Ok(())
     }
@@ -121,6 +125,7 @@ impl<'m, 's> Session<'m, 's> {
     /// again.
     pub fn sample(&mut self, sampler: &mut Sampler) -> Token {
         let vocabulary = self.model.description().vocabulary as usize;
+        self.logits_hold = false;
         Token(sampler.sample(&mut self.buffers.logits[..vocabulary], &self.history[..self.position]))
     }
 
@@ -142,7 +147,17 @@ impl<'m, 's> Session<'m, 's> {
 
     /// The same, for samplers that work in place.
     pub fn logits_mut(&mut self) -> &mut [f32] {
+        self.logits_hold = false;
         &mut self.buffers.logits[..self.model.description().vocabulary as usize]
+    }
+
+    /// Makes the logits those after the last token again, if they were cleared, changed or drawn from: by reading that
+    /// token once more, which gives the same bits.
+    pub(crate) fn restore_logits(&mut self) {
+        if !self.logits_hold && self.position > 0 {
+            self.position -= 1;
+            self.run(1, Logits::Last, |_, _| ());
+        }
     }
 
     fn check(&self, tokens: &[Token]) -> Result<(), Error> {
@@ -183,6 +198,7 @@ impl<'m, 's> Session<'m, 's> {
             let each = |index: usize, logits: &[f32]| each(offset + index, logits);
             self.model.backend().run(Step { session: self, tokens, wanted, each });
             self.position += tokens;
+            self.logits_hold = true;
         }
     }
 }
@@ -292,10 +308,18 @@ impl Session<'_, '_> {
             return Err(fail("it is damaged"));
         }
         let before = core::mem::replace(&mut self.position, position);
-        if self.saved_len() != saved.len() {
-            self.position = before;
+        let fits = self.saved_len() == saved.len();
+        self.position = before;
+        if !fits {
             return Err(fail("its length does not follow from its position"));
         }
+        let vocabulary = self.model.description().vocabulary;
+        let ids = contents[..4 * position].as_chunks().0;
+        if ids.iter().any(|&id| u32::from_ne_bytes(id) >= vocabulary) {
+            return Err(fail("a token is not in the vocabulary"));
+        }
+        // The logits may have been drawn from before they were saved.
+        (self.position, self.logits_hold) = (position, false);
         let mut rest = contents;
         let mut read = |part: &mut [u8]| {
             let (now, then) = rest.split_at(part.len());
@@ -303,8 +327,7 @@ impl Session<'_, '_> {
             rest = then;
         };
         read(bytemuck::cast_slice_mut(&mut self.history[..position]));
-        let vocabulary = self.model.description().vocabulary as usize;
-        read(bytemuck::cast_slice_mut(&mut self.buffers.logits[..vocabulary]));
+        read(bytemuck::cast_slice_mut(&mut self.buffers.logits[..vocabulary as usize]));
         self.buffers.cache.load(self.layout.heads, position, read);
         Ok(())
     }

@@ -102,7 +102,9 @@ impl ThreadPool {
     }
 }
 
-impl Workers for ThreadPool {
+// SAFETY: each thread has a number of its own and calls a round's job once; `busy` keeps rounds apart, and `run` leaves
+// only when `running` is 0.
+unsafe impl Workers for ThreadPool {
     fn count(&self) -> usize {
         self.threads.len() + 1
     }

@@ -4,9 +4,13 @@
 pub mod checkpoints;
 pub mod data;
 pub mod examples;
+pub mod hostile;
 pub mod imported;
 pub mod loss;
 pub mod npz;
 pub mod oracle;
 pub mod reference;
+pub mod seeds;
 pub mod synthetic;
+pub mod tokenizers;
+pub mod whole;

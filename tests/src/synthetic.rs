@@ -184,6 +184,48 @@ pub fn model_with(
     description: &Description,
     encodings: Encodings,
     tokenizer: &[u8],
+    weights: impl FnMut(Role, u16) -> Vec<f32>,
+) -> AlignedBytes {
+    let extras = Extras { tokenizer: tokenizer.to_vec(), ..Extras::default() };
+    model_and(description, encodings, &extras, weights)
+}
+
+/// What a file holds besides a description and numbers.
+#[derive(Clone, Debug)]
+pub struct Extras {
+    /// The tokenizer section.
+    pub tokenizer: Vec<u8>,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// Tokens that end a text.
+    pub stop_tokens: Vec<u32>,
+    /// Strings that end a text.
+    pub stop_strings: Vec<&'static str>,
+    /// Name, licence, origin.
+    pub metadata: Vec<(&'static str, &'static str)>,
+    /// Prompt, output and checksum of the logits.
+    pub golden: (Vec<u32>, Vec<u32>, u32),
+}
+
+impl Default for Extras {
+    /// No tokenizer, greedy, a name, and a transcript that is only well-formed.
+    fn default() -> Self {
+        Self {
+            tokenizer: Vec::new(),
+            sampling: Sampling::greedy(),
+            stop_tokens: Vec::new(),
+            stop_strings: Vec::new(),
+            metadata: vec![("name", "synthetic")],
+            golden: (vec![0], vec![0, 0], 0),
+        }
+    }
+}
+
+/// The bytes of a model with the given extras and weights.
+pub fn model_and(
+    description: &Description,
+    encodings: Encodings,
+    extras: &Extras,
     mut weights: impl FnMut(Role, u16) -> Vec<f32>,
 ) -> AlignedBytes {
     let (mut table, mut data) = (Vec::new(), Vec::new());
@@ -201,7 +243,7 @@ pub fn model_with(
         data.extend(encode(encoding, rows, cols, &weights(role, layer)));
         assert_eq!(data.len() as u64, offset + entry.len());
     }
-    assemble(description, &table, &data, tokenizer)
+    assemble(description, &table, &data, extras)
 }
 
 /// One tensor's bytes.
@@ -245,15 +287,13 @@ fn encode(encoding: Encoding, rows: usize, cols: usize, weights: &[f32]) -> Vec<
     bytes
 }
 
-fn assemble(description: &Description, table: &[u8], data: &[u8], tokenizer: &[u8]) -> AlignedBytes {
-    let mut sampling = Sampling::greedy().to_bytes().to_vec();
-    assert_eq!(sampling.len(), SamplingDefaults::RECORD_LEN);
-    sampling.extend([0; 8]);
+fn assemble(description: &Description, table: &[u8], data: &[u8], extras: &Extras) -> AlignedBytes {
+    let (sampling, golden) = (extras.sampling_section(), extras.golden_section(description));
     let mut metadata = Vec::new();
-    encode_entry("name", "synthetic", |part| metadata.extend_from_slice(part));
-    let mut golden = Golden::header(description.int8_cache, 1, 2, 0).to_vec();
-    golden.extend([0; 12]);
-    let mut payload = tokenizer.to_vec();
+    for (key, value) in &extras.metadata {
+        encode_entry(key, value, |part| metadata.extend_from_slice(part));
+    }
+    let mut payload = extras.tokenizer.clone();
     payload.resize(align(payload.len() as u64) as usize, 0);
     payload.extend_from_slice(data);
     let writer = Writer {
@@ -262,7 +302,7 @@ fn assemble(description: &Description, table: &[u8], data: &[u8], tokenizer: &[u
         sampling: &sampling,
         golden: &golden,
         metadata: &metadata,
-        tokenizer_len: tokenizer.len() as u64,
+        tokenizer_len: extras.tokenizer.len() as u64,
         data_len: data.len() as u64,
         payload_crc: Crc32::of(&payload),
     };
@@ -270,4 +310,27 @@ fn assemble(description: &Description, table: &[u8], data: &[u8], tokenizer: &[u
     writer.write_tables(&mut file).expect("the buffer has the length asked for");
     file.extend(payload);
     AlignedBytes::from(&file[..])
+}
+
+impl Extras {
+    fn sampling_section(&self) -> Vec<u8> {
+        let mut bytes = self.sampling.to_bytes().to_vec();
+        assert_eq!(bytes.len(), SamplingDefaults::RECORD_LEN);
+        bytes.extend((self.stop_tokens.len() as u32).to_le_bytes());
+        bytes.extend(self.stop_tokens.iter().flat_map(|token| token.to_le_bytes()));
+        bytes.extend((self.stop_strings.len() as u32).to_le_bytes());
+        for string in &self.stop_strings {
+            bytes.extend((string.len() as u32).to_le_bytes());
+            bytes.extend(string.as_bytes());
+        }
+        bytes
+    }
+
+    fn golden_section(&self, description: &Description) -> Vec<u8> {
+        let (prompt, output, crc) = &self.golden;
+        let (prompts, outputs) = (prompt.len() as u32, output.len() as u32);
+        let mut bytes = Golden::header(description.int8_cache, prompts, outputs, *crc).to_vec();
+        bytes.extend(prompt.iter().chain(output).flat_map(|token| token.to_le_bytes()));
+        bytes
+    }
 }

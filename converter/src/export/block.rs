@@ -4,6 +4,7 @@ use super::error::BadWeights;
 use super::options::encoding_name;
 use crate::checkpoint::Tensor;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use whit::format::{Encoding, TensorEntry};
 use whit::quant::{MOST_WEIGHT, pack_block_i4, pack_block_i8, pack_f16};
 use whit::tensor::{LANES, MatrixI4, MatrixI8};
@@ -16,8 +17,8 @@ pub(super) fn write_tensor(
     at: u64,
     tensor: &Tensor<'_>,
     entry: &TensorEntry,
-    mut progress: impl FnMut(u64),
-) -> io::Result<Option<BadWeights>> {
+    mut progress: impl FnMut(u64) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<(), Option<BadWeights>>> {
     let (rows, cols) = (entry.rows as usize, entry.cols as usize);
     let layout = entry.encoding.layout(rows, cols);
     let mut packer = Packer::new(entry.encoding);
@@ -32,7 +33,9 @@ pub(super) fn write_tensor(
         }
         packer.pack(block, cols);
         out.write_all(&packer.numbers)?;
-        progress(block.len() as u64);
+        if progress(block.len() as u64).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
     if !packer.row_scales.is_empty() {
         out.seek(SeekFrom::Start(at))?;
@@ -40,7 +43,7 @@ pub(super) fn write_tensor(
         out.seek(SeekFrom::Start(at + layout.group_scales_at()))?;
         out.write_all(&packer.group_scales)?;
     }
-    Ok(bad)
+    Ok(ControlFlow::Continue(bad))
 }
 
 /// Counts the weights of `row` that `encoding` cannot hold.

@@ -39,6 +39,9 @@ pub enum ExportError {
     /// Weights that are not numbers, or too large for their encoding.
     #[error("{}", joined(.0))]
     Weights(Vec<BadWeights>),
+    /// Whoever watched the progress broke off.
+    #[error("interrupted; nothing was written")]
+    Stopped,
     /// A part of the file contradicts the format.
     #[error(transparent)]
     Format(#[from] whit::Error),

@@ -17,6 +17,7 @@ pub use pending::{Pending, Report};
 
 use crate::checkpoint::Checkpoint;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use tables::Tables;
 
@@ -35,12 +36,13 @@ pub struct Progress<'a> {
 ///
 /// # Errors
 /// If the checkpoint contradicts its description, a matrix is too wide or a weight not finite or too large for its
-/// encoding (all tensors with such weights are named), or the folder cannot be written. Nothing is left behind.
+/// encoding (all tensors with such weights are named), or the folder cannot be written; [`ExportError::Stopped`] if
+/// `progress` breaks off. Nothing is left behind.
 pub fn export(
     checkpoint: &Checkpoint<'_>,
     options: &ExportOptions,
     out: &Path,
-    mut progress: impl FnMut(Progress<'_>),
+    mut progress: impl FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Pending, ExportError> {
     let tables = Tables::new(checkpoint, options)?;
     let mut pending = Pending::create(tables, out)?;
@@ -57,11 +59,12 @@ pub fn export(
     for (tensor, entry) in checkpoint.tensors.iter().zip(&pending.tables.entries) {
         let step = |weights| {
             done += weights;
-            progress(Progress { tensor: &tensor.source, done, total });
+            progress(Progress { tensor: &tensor.source, done, total })
         };
-        bad.extend(
-            block::write_tensor(&mut writer, data_at + entry.offset, tensor, entry, step).map_err(&io)?,
-        );
+        match block::write_tensor(&mut writer, data_at + entry.offset, tensor, entry, step).map_err(&io)? {
+            ControlFlow::Continue(found) => bad.extend(found),
+            ControlFlow::Break(()) => return Err(ExportError::Stopped),
+        }
     }
     writer.flush().map_err(&io)?;
     drop(writer);

@@ -8,6 +8,10 @@ use whit::kernels::Activation;
 use whit::quant::row_to_f32;
 use whit::sampler::Sampling;
 
+fn go_on(_: Progress<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 /// A matrix in memory.
 struct Dense {
     cols: usize,
@@ -137,7 +141,7 @@ fn every_encoding_is_read_back() {
     for encoding in [Encoding::F32, Encoding::F16, Encoding::I8, group(16), group(32), group(128), group(0)] {
         let (_folder, out) = place();
         let options = ExportOptions { embedding: Some(encoding), ..with(encoding) };
-        let report = export(&checkpoint, &options, &out, |_| ()).expect("exported").commit().expect("named");
+        let report = export(&checkpoint, &options, &out, go_on).expect("exported").commit().expect("named");
         let bytes = Map::open(&out).expect("mapped");
         assert_eq!(bytes.len() as u64, report.bytes);
         let file = File::parse(&bytes).expect("parses");
@@ -167,7 +171,7 @@ fn the_same_input_gives_the_same_bytes() {
     let bytes = [(), ()].map(|()| {
         let (_folder, out) = place();
         let options = with(Encoding::I4 { group: 32 });
-        let pending = export(&checkpoint(description()), &options, &out, |_| ()).expect("exported");
+        let pending = export(&checkpoint(description()), &options, &out, go_on).expect("exported");
         pending.commit().expect("named");
         std::fs::read(&out).expect("readable")
     });
@@ -181,7 +185,7 @@ fn all_tensors_with_bad_weights_are_named_and_nothing_is_left() {
     replace(&mut checkpoint, 7, |dense| dense.weights[2..5].fill(f32::INFINITY));
     let (folder, out) = place();
     std::fs::write(&out, "what was there").expect("written");
-    let error = export(&checkpoint, &with(Encoding::I8), &out, |_| ()).expect_err("bad weights");
+    let error = export(&checkpoint, &with(Encoding::I8), &out, go_on).expect_err("bad weights");
     let text = error.to_string();
     let ExportError::Weights(tensors) = error else { panic!("{text}") };
     let found: Vec<_> = tensors.iter().map(|t| (t.tensor.as_str(), t.count, t.first)).collect();
@@ -199,7 +203,7 @@ fn weights_too_large_for_the_encoding_are_named() {
             let mut checkpoint = checkpoint(description());
             replace(&mut checkpoint, 0, |dense| dense.weights[0] = -value);
             let (_folder, out) = place();
-            let result = export(&checkpoint, &with(encoding), &out, |_| ());
+            let result = export(&checkpoint, &with(encoding), &out, go_on);
             assert_eq!(result.is_ok(), fits, "{encoding:?} {value}");
         }
     }
@@ -210,7 +214,7 @@ fn a_matrix_too_wide_for_int4_is_named() {
     let wide = Description { layers: 1, hidden: 16_644, ..description() };
     let (folder, out) = place();
     let error =
-        export(&checkpoint(wide), &with(Encoding::I4 { group: 32 }), &out, |_| ()).expect_err("too wide");
+        export(&checkpoint(wide), &with(Encoding::I4 { group: 32 }), &out, go_on).expect_err("too wide");
     let expected = "tensor `ffn.down/0`: int4 allows 16643 columns, found 16644; choose int8";
     assert_eq!(error.to_string(), expected);
     assert!(names(&folder).is_empty());
@@ -226,7 +230,7 @@ fn tensors_out_of_place_shape_or_number_are_errors() {
     let mut missing = checkpoint(description());
     missing.tensors.pop();
     for (checkpoint, word) in [(swapped, "attention.norm.bias"), (misshapen, "shape"), (missing, "tensors")] {
-        let error = export(&checkpoint, &with(Encoding::I8), &out, |_| ()).expect_err("an error");
+        let error = export(&checkpoint, &with(Encoding::I8), &out, go_on).expect_err("an error");
         assert!(matches!(error, ExportError::Tensor { .. }), "{error}");
         assert!(error.to_string().contains(word), "{error}");
     }
@@ -236,7 +240,7 @@ fn tensors_out_of_place_shape_or_number_are_errors() {
 fn the_tables_say_how_the_file_was_made() {
     let (_folder, out) = place();
     let options = ExportOptions { sampling: Sampling::creative(), ..with(Encoding::I4 { group: 32 }) };
-    export(&checkpoint(description()), &options, &out, |_| ()).expect("exported").commit().expect("named");
+    export(&checkpoint(description()), &options, &out, go_on).expect("exported").commit().expect("named");
     let bytes = Map::open(&out).expect("mapped");
     let file = File::parse(&bytes).expect("parses");
     let metadata: Vec<_> = file.metadata.iter().collect();
@@ -255,7 +259,7 @@ fn a_stop_token_outside_of_the_vocabulary_is_an_error() {
     let mut checkpoint = checkpoint(description());
     checkpoint.stop_tokens = vec![37];
     let (_folder, out) = place();
-    let error = export(&checkpoint, &with(Encoding::I8), &out, |_| ()).expect_err("an error");
+    let error = export(&checkpoint, &with(Encoding::I8), &out, go_on).expect_err("an error");
     assert!(matches!(error, ExportError::Format(_)), "{error}");
 }
 
@@ -264,7 +268,7 @@ fn the_golden_transcript_is_put_in_before_the_file_has_its_name() {
     let (folder, out) = place();
     let golden = Some(GoldenShape { prompt: 2, output: 3 });
     let options = ExportOptions { golden, ..with(Encoding::I8) };
-    let mut pending = export(&checkpoint(description()), &options, &out, |_| ()).expect("exported");
+    let mut pending = export(&checkpoint(description()), &options, &out, go_on).expect("exported");
     {
         let bytes = Map::open(pending.path()).expect("mapped");
         let file = File::parse(&bytes).expect("the placeholder parses");
@@ -296,14 +300,14 @@ fn a_transcript_longer_than_the_context_is_an_error() {
     let (folder, out) = place();
     let options =
         ExportOptions { golden: Some(GoldenShape { prompt: 10, output: 10 }), ..with(Encoding::I8) };
-    export(&checkpoint(description()), &options, &out, |_| ()).expect_err("context 19");
+    export(&checkpoint(description()), &options, &out, go_on).expect_err("context 19");
     assert!(names(&folder).is_empty());
 }
 
 #[test]
 fn dropping_the_file_removes_it() {
     let (folder, out) = place();
-    drop(export(&checkpoint(description()), &with(Encoding::F16), &out, |_| ()).expect("exported"));
+    drop(export(&checkpoint(description()), &with(Encoding::F16), &out, go_on).expect("exported"));
     assert!(names(&folder).is_empty());
 }
 
@@ -312,7 +316,10 @@ fn progress_ends_at_the_number_of_weights() {
     let (_folder, out) = place();
     let mut steps = Vec::new();
     let checkpoint = checkpoint(description());
-    let note = |progress: Progress<'_>| steps.push((progress.done, progress.total));
+    let note = |progress: Progress<'_>| {
+        steps.push((progress.done, progress.total));
+        ControlFlow::Continue(())
+    };
     let _pending = export(&checkpoint, &with(Encoding::F32), &out, note).expect("exported");
     assert!(steps.is_sorted());
     let (done, total) = *steps.last().expect("steps");
@@ -320,9 +327,18 @@ fn progress_ends_at_the_number_of_weights() {
 }
 
 #[test]
+fn breaking_off_leaves_nothing_behind() {
+    let (folder, out) = place();
+    let stop = |_: Progress<'_>| ControlFlow::Break(());
+    let error = export(&checkpoint(description()), &with(Encoding::I8), &out, stop).expect_err("stopped");
+    assert!(matches!(error, ExportError::Stopped), "{error}");
+    assert!(names(&folder).is_empty());
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_an_error_with_the_path() {
     let (_folder, out) = place();
     let out = out.join("deeper.whit");
-    let error = export(&checkpoint(description()), &with(Encoding::I8), &out, |_| ()).expect_err("no folder");
+    let error = export(&checkpoint(description()), &with(Encoding::I8), &out, go_on).expect_err("no folder");
     assert!(error.to_string().contains("deeper.whit"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! What an importer reports: all problems it found, each with what was expected, what was found and what to do.
 
+use crate::tokenizer::TokenizerFileError;
 use std::{fmt, io, path::Path};
 
 /// Why a checkpoint cannot be imported.
@@ -17,6 +18,9 @@ pub enum ImportError {
     /// The checkpoint contradicts itself, or asks for what whit cannot compute.
     #[error("{}", joined(.0))]
     Problems(Vec<Problem>),
+    /// The tokenizer's files cannot be taken.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerFileError),
 }
 
 impl ImportError {

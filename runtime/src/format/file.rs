@@ -135,6 +135,13 @@ impl<'a> File<'a> {
         self.bytes
     }
 
+    /// The bytes of one section.
+    pub fn section(&self, section: Section) -> &'a [u8] {
+        let entry = HEADER_LEN + (section as usize - 1) * SECTION_ENTRY_LEN;
+        let (offset, len) = (read_u64(self.bytes, entry + 8), read_u64(self.bytes, entry + 16));
+        &self.bytes[offset as usize..][..len as usize]
+    }
+
     /// Compares the payload with its checksum: reads every byte.
     ///
     /// # Errors

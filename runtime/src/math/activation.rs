@@ -3,7 +3,7 @@
 use super::erf::minus_log_erfc;
 use super::exp::{exp_nonpositive, power_of_two, reduce};
 
-/// tanh x. Error at most TANH_ULP ULP.
+/// tanh x. Error at most 2.5 ULP.
 ///
 /// Odd, bit for bit; `tanh(±0) = ±0` and subnormals map to themselves; ±1 from |x| ≥ 9.02 on.
 #[inline(always)]
@@ -19,7 +19,7 @@ pub fn tanh(x: f32) -> f32 {
     (m / (2.0 + m)).copysign(x)
 }
 
-/// 1 / (1 + e^−x). Error at most SIGMOID_ULP ULP.
+/// 1 / (1 + e^−x). Error at most 2.5 ULP.
 ///
 /// Both tails keep their precision: e^−|x| never overflows, and a very negative x gives graded subnormals, zero from
 /// −103.97209 down.
@@ -30,9 +30,9 @@ pub fn sigmoid(x: f32) -> f32 {
     numerator / (1.0 + e)
 }
 
-/// x · sigmoid(x) (S. Elfwing et al., "Sigmoid-weighted linear units", arXiv 1702.03118). Error at most SILU_ULP ULP for
-/// x ≥ −87; below that, where sigmoid is subnormal, at most SILU_ABS.
+/// x · sigmoid(x) (S. Elfwing et al., "Sigmoid-weighted linear units", arXiv 1702.03118).
 ///
+/// Error at most 3.3 ULP for x ≥ −87; below that, where sigmoid is subnormal, less than 2e-43.
 /// `silu(−∞)` is −0, the limit.
 #[inline(always)]
 pub fn silu(x: f32) -> f32 {
@@ -45,7 +45,7 @@ pub fn silu(x: f32) -> f32 {
 /// x · Φ(x), with Φ the normal distribution function (D. Hendrycks and K. Gimpel, "Gaussian error linear units",
 /// arXiv 1606.08415).
 ///
-/// Error at most GELU_ERF_POS ULP for x ≥ 0.
+/// Error at most 3.2 ULP for x ≥ −1; below that less than 6e-8 (2^-24), and three percent of the result down to x = −8.
 /// `gelu_erf(−∞)` is −0, the limit.
 #[inline(always)]
 pub fn gelu_erf(x: f32) -> f32 {
@@ -58,7 +58,7 @@ pub fn gelu_erf(x: f32) -> f32 {
 /// The tanh form of gelu, ½x · (1 + tanh(√(2/π) · (x + 0.044715 x³))), as x · sigmoid(2√(2/π) · (x + 0.044715 x³)).
 ///
 /// The two are the same function; this form has no cancellation for negative x.
-/// Error at most GELU_TANH_POS ULP for x ≥ 0.
+/// Error at most 3.2 ULP for x ≥ −1; below that less than 6e-8 (2^-24), and 256 ULP down to x = −10.
 /// `gelu_tanh(−∞)` is −0, the limit.
 #[inline(always)]
 pub fn gelu_tanh(x: f32) -> f32 {
@@ -99,24 +99,24 @@ mod tests {
 
     #[test]
     fn tanh_error_is_within_the_documented_bound() {
-        assert!(max_ulp("tanh", tanh, f64::tanh) <= 2.6);
+        assert!(max_ulp("tanh", tanh, f64::tanh) <= 2.5);
     }
 
     #[test]
     fn sigmoid_error_is_within_the_documented_bound() {
-        assert!(max_ulp("sigmoid", sigmoid, sigmoid_reference) <= 2.3);
+        assert!(max_ulp("sigmoid", sigmoid, sigmoid_reference) <= 2.5);
     }
 
     #[test]
     fn silu_error_is_within_the_documented_bound() {
-        assert!(max_ulp_where("silu", silu, silu_reference, |x| x >= -87.0) <= 3.0);
+        assert!(max_ulp_where("silu", silu, silu_reference, |x| x >= -87.0) <= 3.3);
         // The lower end keeps the reference finite.
         assert!(max_error("silu", silu, silu_reference, |x| (-700.0..-87.0).contains(&x)) <= 2e-43);
     }
 
     #[test]
     fn gelu_erf_error_is_within_the_documented_bound() {
-        assert!(max_ulp_where("gelu_erf", gelu_erf, gelu_erf_reference, |x| x >= -1.0) <= 2.6);
+        assert!(max_ulp_where("gelu_erf", gelu_erf, gelu_erf_reference, |x| x >= -1.0) <= 3.2);
         assert!(
             max_ulp_where("gelu_erf", gelu_erf, gelu_erf_reference, |x| (-8.0..-1.0).contains(&x))
                 <= 250_000.0
@@ -126,10 +126,10 @@ mod tests {
 
     #[test]
     fn gelu_tanh_error_is_within_the_documented_bound() {
-        assert!(max_ulp_where("gelu_tanh", gelu_tanh, gelu_tanh_reference, |x| x >= -1.0) <= 3.0);
+        assert!(max_ulp_where("gelu_tanh", gelu_tanh, gelu_tanh_reference, |x| x >= -1.0) <= 3.2);
         assert!(
             max_ulp_where("gelu_tanh", gelu_tanh, gelu_tanh_reference, |x| (-10.0..-1.0).contains(&x))
-                <= 200.0
+                <= 256.0
         );
         // The lower end keeps the reference finite.
         let error = max_error("gelu_tanh", gelu_tanh, gelu_tanh_reference, |x| (-20.0..-1.0).contains(&x));

@@ -13,7 +13,7 @@ pub fn sqrt(x: f32) -> f32 {
     hardware::sqrt(x)
 }
 
-/// 1 / √x: the square root and the quotient each rounded once. Error at most RSQRT_ULP ULP.
+/// 1 / √x: the square root and the quotient each rounded once. Error at most 1.5 ULP.
 ///
 /// `rsqrt(±0) = ±∞`, `rsqrt(∞) = 0`; other negative inputs give NaN.
 #[inline(always)]
@@ -97,16 +97,19 @@ pub fn sqrt_soft(x: f32) -> f32 {
     if bits > f32::INFINITY.to_bits() {
         return f32::NAN;
     }
-    // x = mantissa · 2^(exponent - 150) with 2^23 <= mantissa < 2^24, also for subnormals.
-    let normal_bits = bits.leading_zeros().saturating_sub(8);
-    let mantissa = if bits < 0x0080_0000 { bits << normal_bits } else { bits & 0x007f_ffff | 0x0080_0000 };
-    let exponent = if bits < 0x0080_0000 { 1 - normal_bits as i32 } else { (bits >> 23) as i32 };
-    // 150 - exponent must be odd for x = value · 2^(2k), value = mantissa or twice that, in [2^23, 2^25) over 2^23.
-    let odd = (exponent + 1) & 1;
+    // x = mantissa / 2^23 · 2^exponent with 2^23 <= mantissa < 2^24, also for subnormals.
+    let shift = bits.leading_zeros().saturating_sub(8);
+    let (mantissa, exponent) = if shift > 0 {
+        (bits << shift, -126 - shift as i32)
+    } else {
+        (bits & 0x007f_ffff | 0x0080_0000, (bits >> 23) as i32 - 127)
+    };
+    // The power of two that is left has to be even.
+    let odd = exponent & 1;
     let root = root_25_bits(mantissa << odd);
-    // The root has 24 bits and one more to round by. A tie would need an odd root with an even square.
-    let half = ((exponent - 127 - odd) / 2 + 127 - 1) as u32;
-    f32::from_bits((half << 23) + ((root + 1) >> 1))
+    // The root has 24 bits and one more to round by. It cannot be a tie: the square of an odd root is odd.
+    let exponent_below = ((exponent - odd) / 2 + 127 - 1) as u32;
+    f32::from_bits((exponent_below << 23) + ((root + 1) >> 1))
 }
 
 /// ⌊√(value · 2^25)⌋ for 2^23 ≤ value < 2^25, one binary digit at a time: 25 steps of shift, compare and subtract.

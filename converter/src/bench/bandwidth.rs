@@ -1,0 +1,110 @@
+//! How fast these threads can read these bytes: the roof over decoding, which reads every weight once per token.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use whit::kernels::{Backend, Kernels, WithKernels};
+use whit::parallel::{Workers, share};
+
+/// Long enough that starting and stopping do not count.
+const AT_LEAST: Duration = Duration::from_millis(100);
+
+/// Passes over a large buffer, of which the best counts.
+const PASSES: usize = 8;
+
+/// 10⁹ bytes per second that `workers` read, each its share of `bytes` again and again, in the widest loads that
+/// `backend` has, from one place at a time or from several. The best pass counts: what the machine can do, not what
+/// disturbed it.
+pub(super) fn read_gb_per_s(backend: Backend, bytes: &[u8], workers: &dyn Workers) -> f64 {
+    let one = best_pass(bytes.len(), || read::<1>(backend, bytes, workers));
+    let four = best_pass(bytes.len(), || read::<4>(backend, bytes, workers));
+    let sixteen = best_pass(bytes.len(), || read::<16>(backend, bytes, workers));
+    bytes.len() as f64 / one.min(four).min(sixteen) / 1e9
+}
+
+/// Seconds of the fastest of several calls of `pass`, which reads `len` bytes.
+fn best_pass(len: usize, pass: impl Fn()) -> f64 {
+    // Many passes over a small buffer between two looks at the clock.
+    let group = (8 << 20) / (len + 1) + 1;
+    let (start, mut best) = (Instant::now(), f64::INFINITY);
+    let mut groups = 0;
+    while groups < PASSES || start.elapsed() < AT_LEAST {
+        let begin = Instant::now();
+        (0..group).for_each(|_| pass());
+        best = best.min(begin.elapsed().as_secs_f64() / group as f64);
+        groups += 1;
+    }
+    best
+}
+
+/// One pass of all workers.
+fn read<const STREAMS: usize>(backend: Backend, bytes: &[u8], workers: &dyn Workers) {
+    let (steps, _) = bytes.as_chunks::<64>();
+    workers.run(&|worker| {
+        let part = &steps[share(steps.len(), worker, workers.count())];
+        black_box(backend.run(Sum::<STREAMS>(black_box(part))));
+    });
+}
+
+/// Adds all words of 32 bits, `STREAMS` stretches of the bytes side by side.
+struct Sum<'a, const STREAMS: usize>(&'a [[u8; 64]]);
+
+impl<const STREAMS: usize> WithKernels for Sum<'_, STREAMS> {
+    type Output = u32;
+
+    fn call<K: Kernels>(self, kernels: K) -> u32 {
+        kernels.enter(
+            #[inline(always)]
+            || sum::<STREAMS>(self.0),
+        )
+    }
+}
+
+#[inline(always)]
+fn sum<const STREAMS: usize>(steps: &[[u8; 64]]) -> u32 {
+    // Running sums, so many that no addition waits for the one before.
+    const SUMS: usize = 4;
+    let mut sums = [[0u32; 16]; SUMS];
+    let (stretches, rest) = steps.split_at(steps.len() / (STREAMS * SUMS) * (STREAMS * SUMS));
+    let len = stretches.len() / STREAMS;
+    let streams: [&[[u8; 64]]; STREAMS] = core::array::from_fn(|stream| &stretches[stream * len..][..len]);
+    for at in (0..len).step_by(SUMS) {
+        for stream in streams {
+            for (sums, step) in sums.iter_mut().zip(&stream[at..at + SUMS]) {
+                add(sums, step);
+            }
+        }
+    }
+    for step in rest {
+        add(&mut sums[0], step);
+    }
+    sums.iter().flatten().fold(0, |total, &sum| total.wrapping_add(sum))
+}
+
+#[inline(always)]
+fn add(sums: &mut [u32; 16], step: &[u8; 64]) {
+    let (words, _) = step.as_chunks::<4>();
+    for (sum, &word) in sums.iter_mut().zip(words) {
+        *sum = sum.wrapping_add(u32::from_le_bytes(word));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 71 steps: one whole round of sixteen streams of four, and seven over.
+    #[test]
+    fn every_word_is_read_by_every_backend() {
+        let mut steps = vec![[0u8; 64]; 71];
+        for (i, step) in steps.iter_mut().enumerate() {
+            step.fill(i as u8 + 1);
+        }
+        // Step i holds sixteen words of four bytes i + 1.
+        let expected = (1..=71u32).fold(0u32, |sum, i| sum.wrapping_add((i * 0x0101_0101).wrapping_mul(16)));
+        for backend in Backend::available() {
+            assert_eq!(backend.run(Sum::<1>(&steps)), expected, "{}", backend.name());
+            assert_eq!(backend.run(Sum::<4>(&steps)), expected, "{}", backend.name());
+            assert_eq!(backend.run(Sum::<16>(&steps)), expected, "{}", backend.name());
+        }
+    }
+}

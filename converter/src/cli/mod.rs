@@ -1,0 +1,78 @@
+//! The command line: arguments in, text or JSON out. Data goes to stdout; progress, notes and errors to stderr.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage. A reader that closes the pipe early is no failure.
+
+mod bench;
+mod compute;
+mod conversion;
+mod eval;
+mod failure;
+mod import;
+mod inspect;
+mod interrupt;
+mod model_file;
+mod output;
+mod progress;
+mod run;
+mod table;
+mod verify;
+
+use clap::{Parser, Subcommand};
+
+use std::process::ExitCode;
+
+/// Small language models from one file, with the same bits on every core.
+#[derive(Debug, Parser)]
+#[command(name = "whit", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Import(import::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Eval(eval::Args),
+    Bench(bench::Args),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too. Nobody is left to tell if stdout or stderr is closed.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Bench(args) => bench::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,9 @@
+//! The command `whit` from outside: what it prints, what it leaves behind, how it exits.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod command;
+mod failures;
+mod help;
+mod made_up;
+mod reports;
+mod stories;
