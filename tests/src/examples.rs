@@ -8,11 +8,22 @@ use serde_json::Value;
 /// # Panics
 /// If the file is damaged or there is no example of `area`.
 pub fn examples(area: &str) -> Option<Vec<Value>> {
-    let json = std::fs::read_to_string(data("seeds/golden.json")?).expect("readable");
-    let all: Vec<Value> = serde_json::from_str(&json).expect("an array of examples");
-    let examples: Vec<Value> = all.into_iter().filter(|example| example["area"] == area).collect();
+    let examples: Vec<Value> = all()?.into_iter().filter(|example| example["area"] == area).collect();
     assert!(!examples.is_empty(), "no example of {area}");
     Some(examples)
+}
+
+/// The example `id`; `None` where there is no data.
+///
+/// # Panics
+/// If the file is damaged or there is no example `id`.
+pub fn example(id: &str) -> Option<Value> {
+    Some(all()?.into_iter().find(|example| example["id"] == id).expect("the example is there"))
+}
+
+fn all() -> Option<Vec<Value>> {
+    let json = std::fs::read_to_string(data("seeds/golden.json")?).expect("readable");
+    Some(serde_json::from_str(&json).expect("an array of examples"))
 }
 
 /// A number; infinities are strings.
