@@ -1,10 +1,8 @@
 //! stories260K through the llama2.c importer and the exporter, read back by the runtime.
 
-use whit::AlignedBytes;
 use whit::format::{Encoding, File, Role};
 use whit::quant::row_to_f32;
 use whit_converter::checkpoint::Checkpoint;
-use whit_tests::data::data;
 use whit_tests::imported::{encoded, file, stories260k};
 
 /// The file that `checkpoint` becomes, all matrices encoded alike, handed to `read`.

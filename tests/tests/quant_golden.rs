@@ -6,7 +6,6 @@
 use serde_json::Value;
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16, round_clamped, row_to_f32};
 use whit::tensor::{LANES, MAX_COLS_I8, Matrix, MatrixF16, MatrixI4, MatrixI8};
-use whit_tests::data::data;
 use whit_tests::examples::example;
 
 fn numbers(value: &Value) -> Vec<f64> {

@@ -1,16 +1,18 @@
 //! `whit run`: text from a model, as it is made.
 
+mod report;
+
 use super::compute::{BackendArg, Cache, ContextArg, ThreadsArg, session_options};
 use super::conversion::{Weights, WeightsArgs, convert};
 use super::failure::Failure;
 use super::interrupt;
 use super::model_file::ModelFile;
-use super::output::{bytes, note, print, print_json};
-use super::table::pairs;
+use super::output::{note, print, print_json};
 use crate::arena::Arena;
 use crate::import;
 use crate::inspect::{cache_name, weight_bytes_per_token};
 use crate::usage::peak_rss_bytes;
+use report::{Report, Stats, finish_name, stats_text};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -77,31 +79,6 @@ pub(super) struct Args {
     tokenizer: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Checkpoints")]
     weights: WeightsArgs,
-}
-
-#[derive(serde::Serialize)]
-struct Report {
-    file: String,
-    prompt: String,
-    text: String,
-    prompt_tokens: usize,
-    generated_tokens: usize,
-    finish: &'static str,
-    stats: Stats,
-}
-
-#[derive(serde::Serialize)]
-struct Stats {
-    backend: &'static str,
-    threads: usize,
-    cache: &'static str,
-    context: usize,
-    load_ms: f64,
-    prefill_tokens_per_s: f64,
-    decode_tokens_per_s: Option<f64>,
-    weight_bytes_per_token: u64,
-    arena_bytes: usize,
-    peak_rss_bytes: Option<u64>,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -295,33 +272,4 @@ fn generate(
         prefill_tokens_per_s: prompt_tokens.len() as f64 / prefill.as_secs_f64().max(1e-9),
         decode_tokens_per_s: (passes > 0).then(|| passes as f64 / decode.as_secs_f64().max(1e-9)),
     })
-}
-
-fn finish_name(finish: Finish) -> &'static str {
-    match finish {
-        Finish::StopToken => "stop_token",
-        Finish::StopString => "stop_string",
-        Finish::MaxTokens => "max_tokens",
-        Finish::ContextFull => "context_full",
-    }
-}
-
-fn stats_text(stats: &Stats, prompt: usize, generated: usize) -> String {
-    let decode =
-        stats.decode_tokens_per_s.map_or_else(|| "none".to_owned(), |speed| format!("{speed:.1} tokens/s"));
-    let threads =
-        if stats.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", stats.threads) };
-    let lines = pairs(&[
-        (
-            "computed by",
-            format!("{}, {threads}, {} cache, context {}", stats.backend, stats.cache, stats.context),
-        ),
-        ("load", format!("{:.3} ms", stats.load_ms)),
-        ("prefill", format!("{:.1} tokens/s ({prompt} tokens)", stats.prefill_tokens_per_s)),
-        ("decode", format!("{decode} ({generated} tokens)")),
-        ("weights read", format!("{} a token", bytes(stats.weight_bytes_per_token))),
-        ("session", bytes(stats.arena_bytes as u64)),
-        ("peak memory", stats.peak_rss_bytes.map_or_else(|| "not known".to_owned(), bytes)),
-    ]);
-    format!("\n{lines}")
 }

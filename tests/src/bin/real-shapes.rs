@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use whit::format::Encoding;
@@ -65,7 +66,10 @@ fn run() -> ExitCode {
 fn import(directory: &Path, file: &Path, encoding: &str) -> ExitCode {
     let encoding = ENCODINGS.iter().find(|(name, _)| *name == encoding).expect("a known encoding").1;
     let checkpoint = hugging_face(directory);
-    export(&checkpoint, &encoded(encoding, None), file, |_| ()).expect("exported").commit().expect("named");
+    export(&checkpoint, &encoded(encoding, None), file, |_| ControlFlow::Continue(()))
+        .expect("exported")
+        .commit()
+        .expect("named");
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
     let peak = peak.and_then(|kilobytes| kilobytes.trim().parse().ok()).map_or(0, |k: u64| k * 1024);
