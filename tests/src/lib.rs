@@ -8,6 +8,7 @@ pub mod hostile;
 pub mod imported;
 pub mod loss;
 pub mod npz;
+pub mod onnx;
 pub mod oracle;
 pub mod reference;
 pub mod seeds;

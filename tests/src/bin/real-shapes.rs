@@ -128,8 +128,11 @@ impl Imported<'_> {
             megabytes(largest),
             megabytes(bound),
         );
-        // Systems without /proc give 0: nothing is measured there.
-        if peak > bound { Err(message) } else { Ok(message) }
+        match peak {
+            0 => Ok(format!("SKIP peak memory: no /proc/self/status; {message}")),
+            peak if peak > bound => Err(message),
+            _ => Ok(message),
+        }
     }
 
     /// Bytes of the output before its tensor data.
