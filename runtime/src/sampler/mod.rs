@@ -2,7 +2,7 @@
 //!
 //! Works in place on the caller's logits, sorts nothing, allocates nothing. Probabilities are 30-bit integers, so every
 //! sum is exact and the chosen token cannot depend on an order, a lane width or a core. The normative text is
-//! `runtime/ARITHMETIC-sampler.md`. Knows no model and no text; [`stop`] is the only part that sees characters.
+//! `runtime/ARITHMETIC.md`. Knows no model and no text; [`stop`] is the only part that sees characters.
 mod candidates;
 mod fixed;
 mod random;

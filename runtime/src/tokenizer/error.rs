@@ -17,14 +17,14 @@ pub enum TokenizerError {
     },
     /// A header field holds a value that this version does not define.
     Field {
-        /// Name of the field, as in `FORMAT-tokenizer.md`.
+        /// Name of the field, as in `FORMAT.md`.
         field: &'static str,
         /// The value found.
         found: u32,
     },
     /// A table breaks its rule; only [`verify`](super::Tokenizer::verify) looks.
     Inconsistent {
-        /// Name of the table, as in `FORMAT-tokenizer.md`.
+        /// Name of the table, as in `FORMAT.md`.
         table: &'static str,
         /// First offending entry.
         index: u32,

@@ -1,6 +1,6 @@
 //! The byte layout of the tokenizer section: header and table places, read and written from one description.
 //!
-//! Knows positions and widths, not meanings; `FORMAT-tokenizer.md` is the normative text. Reading a table happens in
+//! Knows positions and widths, not meanings; `FORMAT.md` is the normative text. Reading a table happens in
 //! [`Tokenizer`](super::Tokenizer), filling tables in the converter.
 
 use super::TokenizerError;
@@ -69,7 +69,7 @@ impl Flags {
 
 /// The section's header. Ids are [`NONE`] where absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the fields of FORMAT-tokenizer.md")]
+#[allow(missing_docs, reason = "the names are the fields of FORMAT.md")]
 pub struct Header {
     pub kind: Kind,
     pub pre_tokenizer: PreTokenizer,
@@ -198,7 +198,7 @@ impl Header {
 
 /// The byte range of each table within the section; the last one ends the section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the tables of FORMAT-tokenizer.md")]
+#[allow(missing_docs, reason = "the names are the tables of FORMAT.md")]
 pub struct Places {
     pub offsets: Range<usize>,
     pub text: Range<usize>,
@@ -213,7 +213,7 @@ pub struct Places {
 
 /// The tables' contents, for the writer; counts must be those of the header.
 #[derive(Clone, Copy, Debug, Default)]
-#[allow(missing_docs, reason = "the names are the tables of FORMAT-tokenizer.md")]
+#[allow(missing_docs, reason = "the names are the tables of FORMAT.md")]
 pub struct Tables<'t> {
     pub offsets: &'t [u32],
     pub text: &'t [u8],

@@ -3,7 +3,7 @@
 //! A [`Tokenizer`] is a borrowed view: [`Tokenizer::parse`] proves in constant time that every table lies in the section,
 //! and afterwards every method is total, whatever the tables hold: an id or offset that points nowhere reads as absent
 //! or empty. [`Tokenizer::verify`] checks that the tables also make sense. Sections are assembled by the converter;
-//! this module owns their layout (`FORMAT-tokenizer.md`).
+//! this module owns their layout (`FORMAT.md`).
 //!
 //! ```
 //! # fn show(section: &[u8]) -> Result<(), whit::tokenizer::TokenizerError> {

@@ -1,4 +1,4 @@
-//! The deep check of a tokenizer section: every table walked, every rule of `FORMAT-tokenizer.md` held.
+//! The deep check of a tokenizer section: every table walked, every rule of `FORMAT.md` held.
 //!
 //! Nothing relies on it for safety; it finds damage and mistakes of a writer.
 
