@@ -2,6 +2,7 @@
 //! the model that comes out.
 
 use crate::data::data;
+use std::ops::ControlFlow;
 use std::path::Path;
 use whit::format::Encoding;
 use whit::parallel::Workers;
@@ -23,7 +24,7 @@ pub fn encoded(weights: Encoding, embedding: Option<Encoding>) -> ExportOptions 
 pub fn file(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> AlignedBytes {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("model.whit");
-    export(checkpoint, options, &out, |_| std::ops::ControlFlow::Continue(()))
+    export(checkpoint, options, &out, |_| ControlFlow::Continue(()))
         .expect("exported")
         .commit()
         .expect("named");

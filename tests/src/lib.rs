@@ -3,10 +3,12 @@
 
 pub mod checkpoints;
 pub mod data;
+pub mod examples;
 pub mod hostile;
 pub mod imported;
 pub mod loss;
 pub mod npz;
+pub mod onnx;
 pub mod oracle;
 pub mod reference;
 pub mod seeds;

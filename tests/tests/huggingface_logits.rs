@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 use whit::format::Encoding;
 use whit::{AlignedBytes, CacheKind, Model, SessionOptions, Token};
@@ -21,9 +22,8 @@ fn file(directory: &Path, with_tokenizer: bool) -> AlignedBytes {
     });
     let options = ExportOptions { weights: Encoding::F32, ..ExportOptions::default() };
     let out = directory.join("model.whit");
-    let pending =
-        export(&checkpoint.expect("imported"), &options, &out, |_| std::ops::ControlFlow::Continue(()))
-            .expect("exported");
+    let pending = export(&checkpoint.expect("imported"), &options, &out, |_| ControlFlow::Continue(()))
+        .expect("exported");
     let len = usize::try_from(pending.report().bytes).expect("fits in memory");
     let mut bytes = AlignedBytes::zeroed(len);
     File::open(pending.path()).and_then(|mut file| file.read_exact(&mut bytes)).expect("read");

@@ -1,33 +1,14 @@
 //! stories260K through the llama2.c importer and the exporter, read back by the runtime.
 
-use whit::AlignedBytes;
 use whit::format::{Encoding, File, Role};
 use whit::quant::row_to_f32;
 use whit_converter::checkpoint::Checkpoint;
-use whit_converter::export::{ExportOptions, export};
-use whit_converter::import::llama2c;
-use whit_tests::data::data;
+use whit_tests::imported::{encoded, file, stories260k};
 
-/// The checkpoint, or `None` where there is no data.
-fn stories() -> Option<Checkpoint<'static>> {
-    let path = data("llama2c/stories260K.bin")?;
-    Some(llama2c::import(&path, |vocabulary| Ok(vec![0; vocabulary as usize])).expect("imported"))
-}
-
-/// Hands the file that `checkpoint` becomes to `read`.
+/// The file that `checkpoint` becomes, all matrices encoded alike, handed to `read`.
 fn exported<R>(checkpoint: &Checkpoint<'_>, encoding: Encoding, read: impl FnOnce(&File<'_>) -> R) -> R {
-    let folder = tempfile::tempdir().expect("a folder");
-    let out = folder.path().join("stories.whit");
-    let options = ExportOptions { weights: encoding, embedding: Some(encoding), ..ExportOptions::default() };
-    export(checkpoint, &options, &out, |_| std::ops::ControlFlow::Continue(()))
-        .expect("exported")
-        .commit()
-        .expect("named");
-    let bytes = std::fs::read(&out).expect("readable");
-    let bytes = AlignedBytes::from(&bytes[..]);
-    let file = File::parse(&bytes).expect("parses");
-    file.verify_payload().expect("the payload's checksum");
-    read(&file)
+    let bytes = file(checkpoint, &encoded(encoding, Some(encoding)));
+    read(&File::parse(&bytes).expect("parses"))
 }
 
 /// Calls `each` with every row of every weight matrix, before and after.
@@ -55,7 +36,7 @@ fn squared_error(before: &[f32], after: &[f32]) -> f64 {
 
 #[test]
 fn the_header_says_what_the_model_is() {
-    let Some(checkpoint) = stories() else { return };
+    let Some(checkpoint) = stories260k() else { return };
     let model = checkpoint.description;
     assert_eq!((model.vocabulary, model.width, model.layers, model.hidden), (512, 64, 5, 172));
     assert_eq!((model.heads, model.kv_heads, model.head_width, model.context), (8, 4, 8, 512));
@@ -64,7 +45,7 @@ fn the_header_says_what_the_model_is() {
 
 #[test]
 fn f32_comes_back_exactly() {
-    let Some(checkpoint) = stories() else { return };
+    let Some(checkpoint) = stories260k() else { return };
     exported(&checkpoint, Encoding::F32, |file| {
         matrix_rows(&checkpoint, file, |source, before, after| assert_eq!(before, after, "{source}"));
         for tensor in checkpoint.tensors.iter().filter(|tensor| !tensor.role.is_matrix()) {
@@ -83,7 +64,7 @@ fn f32_comes_back_exactly() {
 
 #[test]
 fn f16_and_int8_come_back_within_half_a_step() {
-    let Some(checkpoint) = stories() else { return };
+    let Some(checkpoint) = stories260k() else { return };
     // A half has 11 bits; below 2⁻¹⁴ its steps are 2⁻²⁴. A part in 2²⁰ for the arithmetic around an int8.
     let f16 = |_: &[f32], weight: f32| (weight.abs() / 2048.0).max(2f32.powi(-25));
     let int8 = |row: &[f32], weight: f32| absmax(row) / 254.0 + weight.abs() / 1_048_576.0;
@@ -102,7 +83,7 @@ fn f16_and_int8_come_back_within_half_a_step() {
 
 #[test]
 fn int4_groups_of_32_beat_the_largest_weight_rule_by_a_twentieth() {
-    let Some(checkpoint) = stories() else { return };
+    let Some(checkpoint) = stories260k() else { return };
     let (mut ours, mut theirs) = (0.0, 0.0);
     exported(&checkpoint, Encoding::I4 { group: 32 }, |file| {
         matrix_rows(&checkpoint, file, |_, before, after| {

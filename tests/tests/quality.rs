@@ -1,9 +1,11 @@
 //! What quantization costs in nats per token, on a trained model and text that it was trained for.
 
 use whit::format::Encoding;
+use whit::parallel::Inline;
 use whit::{CacheKind, Model};
+use whit_converter::eval::{Text, Windows, evaluate};
 use whit_tests::imported::{encoded, file, stories260k};
-use whit_tests::loss::{Loss, loss, stories};
+use whit_tests::loss::{Loss, encode, loss, stories};
 
 /// Stories read: 25,899 predicted tokens.
 const STORIES: usize = 66;
@@ -80,4 +82,26 @@ fn shorter_int4_groups_cost_less() {
     assert!(of_16.nats_per_token < of_32.nats_per_token && of_32.nats_per_token < of_64.nats_per_token);
     // Only the feed-forward output has rows of more than one group of 64, 172 weights.
     assert!((whole.nats_per_token - of_64.nats_per_token).abs() < 0.01);
+}
+
+#[test]
+fn the_converters_evaluation_finds_the_same_loss() {
+    let (Some(checkpoint), Some(mut stories)) = (stories260k(), stories(FEW)) else { return };
+    for weights in [Encoding::F32, Encoding::I4 { group: 32 }] {
+        let bytes = file(&checkpoint, &encoded(weights, None));
+        let model = Model::parse(&bytes).expect("parses");
+        // Longer ones: the converter goes on in a second window.
+        stories.retain(|story| encode(&model, story).len() <= 512);
+        let text = stories.join("\n<|endoftext|>\n");
+        let tokenizer = model.tokenizer().expect("it has one");
+        let text = Text::new(text.as_bytes(), Some("<|endoftext|>"));
+        let windows = Windows::new(&text, tokenizer, 512, usize::MAX).expect("encoded");
+        let theirs = evaluate(&model, None, &windows, &Inline, |_| ()).expect("evaluated").score;
+        let ours = loss(&model, CacheKind::F32, &stories);
+        assert_eq!(windows.tokens(), ours.tokens);
+        assert!((theirs.nats_per_token - ours.nats_per_token).abs() < 1e-9, "{theirs:?} {ours:?}");
+        let bits = ours.nats_per_token * ours.tokens as f64 / std::f64::consts::LN_2;
+        let bytes: usize = stories.iter().map(String::len).sum();
+        assert!((theirs.bits_per_byte - bits / bytes as f64).abs() < 1e-9, "{theirs:?} {bytes}");
+    }
 }

@@ -6,14 +6,7 @@
 use serde_json::Value;
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16, round_clamped, row_to_f32};
 use whit::tensor::{LANES, MAX_COLS_I8, Matrix, MatrixF16, MatrixI4, MatrixI8};
-use whit_tests::data::data;
-
-/// The example `id`, or `None` where there is no data.
-fn example(id: &str) -> Option<Value> {
-    let json = std::fs::read_to_string(data("seeds/golden.json")?).expect("readable");
-    let all: Vec<Value> = serde_json::from_str(&json).expect("an array of examples");
-    Some(all.into_iter().find(|example| example["id"] == id).expect("the example is there"))
-}
+use whit_tests::examples::example;
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("an array").iter().map(|number| number.as_f64().expect("a number")).collect()

@@ -1,38 +1,12 @@
 //! The sampler against the published decoding examples: softmax, temperature, top-k, top-p, pipeline, penalty, draw.
-//!
-//! `$WHIT_DATA/seeds/golden.json` holds one object per example; `$WHIT_DATA` defaults to `../shared/data` beside the
-//! workspace. Without the file the tests say SKIP, and fail where `CI=true`.
+
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 use whit::sampler::{Candidates, Sampler, Sampling, ban_repeated_ngrams, greedy, penalize};
+use whit_tests::examples::{examples, number};
 
 /// All settings off: the softmax itself.
 fn plain() -> Sampling {
     Sampling { temperature: 1.0, top_p: 1.0, ..Sampling::default() }
-}
-
-/// The examples of `area`; panics where there are none, `None` where there is no data.
-fn examples(area: &str) -> Option<Vec<Value>> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let data = std::env::var_os("WHIT_DATA").map_or("../shared/data".into(), PathBuf::from);
-    let path = workspace.join(data).join("seeds/golden.json");
-    let Ok(json) = std::fs::read_to_string(&path) else {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is required", path.display());
-        println!("SKIP sampler_golden {area}: cannot read {}", path.display());
-        return None;
-    };
-    let all: Vec<Value> = serde_json::from_str(&json).expect("an array of examples");
-    let examples: Vec<Value> = all.into_iter().filter(|example| example["area"] == area).collect();
-    assert!(!examples.is_empty(), "no example of {area}");
-    Some(examples)
-}
-
-fn number(value: &Value) -> f64 {
-    match value.as_str() {
-        Some("inf") => f64::INFINITY,
-        Some("-inf") => f64::NEG_INFINITY,
-        _ => value.as_f64().expect("a number"),
-    }
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

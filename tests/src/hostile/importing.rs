@@ -1,6 +1,7 @@
 //! What becomes of a checkpoint that an importer took.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use whit::format::Encoding;
@@ -45,8 +46,7 @@ impl Folder {
 pub fn export_all(checkpoint: &Checkpoint<'_>, folder: &Path) {
     for weights in [Encoding::F32, Encoding::F16, Encoding::I8, Encoding::I4 { group: 16 }] {
         let options = ExportOptions { weights, ..ExportOptions::default() };
-        match export(checkpoint, &options, &folder.join("out.whit"), |_| std::ops::ControlFlow::Continue(()))
-        {
+        match export(checkpoint, &options, &folder.join("out.whit"), |_| ControlFlow::Continue(())) {
             Ok(pending) => {
                 let bytes = fs::read(pending.path()).expect("it was just written");
                 let bytes = AlignedBytes::from(&bytes[..]);
