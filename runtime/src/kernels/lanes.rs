@@ -4,33 +4,12 @@
 //! vector width changes the speed and never the bits: element `i` always goes to lane `i mod 16`, in order of
 //! `i`, and the lanes are folded by one fixed tree. `ARITHMETIC.md` is the text of what stands here.
 
+use crate::architecture::{Activation, Pairing};
 use crate::math;
 use crate::parallel::Columns;
-use crate::quant::{WIDE_MAX, round_clamped, split_wide};
+use crate::quant::{WIDE_MAX, round_clamped, split_wide, widen_f16};
 use crate::tensor::{ActivationsMut, LANES, MatrixF16, MatrixF32};
 use core::ops::Range;
-
-/// The element-wise function between the two halves of a feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// x · sigmoid(x) (Hendrycks and Gimpel 2016; Ramachandran et al. 2017).
-    Silu,
-    /// x · Φ(x), the exact form by erf.
-    GeluErf,
-    /// x · Φ(x), the form by tanh that GPT-2 uses.
-    GeluTanh,
-    /// max(x, 0).
-    Relu,
-}
-
-/// Which two elements of a head a rotary embedding rotates together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pairing {
-    /// Elements 2 i and 2 i + 1 (Su et al. 2021, llama2.c).
-    Interleaved,
-    /// Elements i and i + n / 2 (Hugging Face checkpoints).
-    HalfSplit,
-}
 
 /// Sixteen lanes, one value each.
 pub type Lanes = [f32; LANES];
@@ -144,18 +123,6 @@ fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
         }
     }
     fold(lanes)
-}
-
-/// The f32 with the value of binary16 `bits`, by integer operations and one exact multiplication.
-#[inline(always)]
-pub fn widen_f16(bits: u16) -> f32 {
-    const REBIAS: f32 = f32::from_bits((254 - 15) << 23);
-    let sign = u32::from(bits & 0x8000) << 16;
-    let magnitude = u32::from(bits & 0x7fff) << 13;
-    let value = f32::from_bits(magnitude) * REBIAS;
-    let infinite = magnitude >= 0x7c00 << 13;
-    let magnitude = if infinite { magnitude | 0x7f80_0000 } else { value.to_bits() };
-    f32::from_bits(sign | magnitude)
 }
 
 /// Scale of int8 steps for values up to `absmax`, and its inverse; both 0 where the values are too small to matter.
