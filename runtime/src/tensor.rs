@@ -28,6 +28,8 @@ pub const fn padded_rows(rows: usize) -> usize {
 pub struct MatrixI8<'a> {
     rows: usize,
     cols: usize,
+    /// Bytes from one row block to the next.
+    stride: usize,
     scale: &'a [f32],
     data: &'a [i8],
 }
@@ -43,7 +45,26 @@ impl<'a> MatrixI8<'a> {
         let fits = cols <= MAX_COLS_I8
             && scale.len() == padded_rows(rows)
             && data.len() == Self::data_len(rows, cols);
-        fits.then_some(Self { rows, cols, scale, data })
+        fits.then_some(Self { rows, cols, stride: cols.div_ceil(4) * 64, scale, data })
+    }
+
+    /// As [`MatrixI8::new`], but each row block starts `stride` bytes after the one before: some columns of a wider
+    /// matrix. `data` ends with the last block's last column.
+    pub fn with_stride(
+        rows: usize,
+        cols: usize,
+        stride: usize,
+        scale: &'a [f32],
+        data: &'a [i8],
+    ) -> Option<Self> {
+        let (blocks, block) = (rows.div_ceil(LANES), cols.div_ceil(4) * 64);
+        let len = match blocks {
+            0 => 0,
+            _ => (blocks - 1).checked_mul(stride)?.checked_add(block)?,
+        };
+        let fits =
+            cols <= MAX_COLS_I8 && scale.len() == padded_rows(rows) && stride >= block && data.len() == len;
+        fits.then_some(Self { rows, cols, stride, scale, data })
     }
 
     /// Rows (outputs), without padding.
@@ -63,8 +84,7 @@ impl<'a> MatrixI8<'a> {
 
     /// The packed weights of row block `block`: `[steps][16][4]`.
     pub fn block(&self, block: usize) -> &'a [i8] {
-        let len = self.steps() * 64;
-        &self.data[block * len..(block + 1) * len]
+        &self.data[block * self.stride..][..self.steps() * 64]
     }
 
     /// The 16 row scales of row block `block`.

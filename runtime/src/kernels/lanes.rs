@@ -55,22 +55,8 @@ fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().copied().fold(f32::NEG_INFINITY, larger)
 }
 
-/// Σ aᵢ · bᵢ.
-#[inline(always)]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
-    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for l in 0..LANES {
-            lanes[l] += a[l] * b[l];
-        }
-    }
-    for (l, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        lanes[l] += a * b;
-    }
-    fold(lanes)
-}
+/// Rows that [`matmul_f32`] takes at a time, so that their additions need not wait for each other.
+const ROWS: usize = 8;
 
 /// Rows of the given blocks of `matrix` × vectors `x`, `[tokens][stride]`; rows beyond the last give 0.
 #[inline(always)]
@@ -81,7 +67,17 @@ pub fn matmul_f32(
     blocks: Range<usize>,
     out: &mut Columns<'_>,
 ) {
-    each_row(matrix.rows(), matrix.cols(), x, stride, blocks, out, |row, x| dot(matrix.row(row), x));
+    some_rows(
+        matrix.rows(),
+        #[inline(always)]
+        |row| matrix.row(row.min(matrix.rows() - 1)),
+        #[inline(always)]
+        |weight: f32| weight,
+        x,
+        stride,
+        blocks,
+        out,
+    );
 }
 
 /// As [`matmul_f32`], each weight widened exactly.
@@ -93,36 +89,88 @@ pub fn matmul_f16(
     blocks: Range<usize>,
     out: &mut Columns<'_>,
 ) {
-    each_row(matrix.rows(), matrix.cols(), x, stride, blocks, out, |row, x| dot_f16(matrix.row(row), x));
+    some_rows(
+        matrix.rows(),
+        #[inline(always)]
+        |row| matrix.row(row.min(matrix.rows() - 1)),
+        widen_f16,
+        x,
+        stride,
+        blocks,
+        out,
+    );
 }
 
 #[inline(always)]
-fn each_row(
+fn some_rows<'m, W: Copy + Default + 'm>(
     rows: usize,
-    cols: usize,
+    row: impl Fn(usize) -> &'m [W],
+    widen: impl Fn(W) -> f32 + Copy,
     x: &[f32],
     stride: usize,
     blocks: Range<usize>,
     out: &mut Columns<'_>,
-    dot: impl Fn(usize, &[f32]) -> f32,
 ) {
-    for row in blocks.start * LANES..blocks.end * LANES {
+    for first in (blocks.start * LANES..blocks.end * LANES).step_by(ROWS) {
+        let mut weights: [&[W]; ROWS] = [&[]; ROWS];
+        for (r, weights) in weights.iter_mut().enumerate() {
+            *weights = row(first + r);
+        }
         for token in 0..out.tokens() {
-            let sum = if row < rows { dot(row, &x[token * stride..][..cols]) } else { 0.0 };
-            out.token(token, row..row + 1)[0] = sum;
+            let sums = dots(weights, &x[token * stride..][..weights[0].len()], widen);
+            let out = out.token(token, first..first + ROWS);
+            out.copy_from_slice(&sums);
+            if first + ROWS > rows {
+                out[rows.saturating_sub(first)..].fill(0.0);
+            }
         }
     }
 }
 
+/// Σ aᵢ · bᵢ for each of several `a`, all as long as `b`, in 16 lanes each.
 #[inline(always)]
-fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
-        for (l, (&a, b)) in a.iter().zip(b).enumerate() {
-            lanes[l] += widen_f16(a) * b;
+fn dots<W: Copy + Default>(a: [&[W]; ROWS], b: &[f32], widen: impl Fn(W) -> f32) -> [f32; ROWS] {
+    let mut lanes = [[0.0; LANES]; ROWS];
+    let chunks = b.len() / LANES;
+    let b_chunks = b.as_chunks::<LANES>().0;
+    let a_chunks = a.map(
+        #[inline(always)]
+        |a| &a.as_chunks::<LANES>().0[..chunks],
+    );
+    for i in 0..chunks {
+        for r in 0..ROWS {
+            for l in 0..LANES {
+                lanes[r][l] += widen(a_chunks[r][i][l]) * b_chunks[i][l];
+            }
         }
     }
-    fold(lanes)
+    if b.len() > chunks * LANES {
+        let b = last_chunk(b);
+        for r in 0..ROWS {
+            let a = last_chunk(a[r]);
+            for l in 0..LANES {
+                // The lanes beyond the last element add +0 to what is never −0: no bit changes.
+                lanes[r][l] += widen(a[l]) * b[l];
+            }
+        }
+    }
+    lanes.map(fold)
+}
+
+/// The elements after the last whole 16, followed by zeros.
+#[inline(always)]
+fn last_chunk<T: Copy + Default>(x: &[T]) -> [T; LANES] {
+    let mut last = [T::default(); LANES];
+    let rest = x.len() % LANES;
+    if let Some(window) = x.last_chunk::<LANES>() {
+        // Copies of fixed lengths: a length that is known only here would be a call.
+        let mut both = [T::default(); 2 * LANES];
+        both[..LANES].copy_from_slice(window);
+        last.copy_from_slice(&both[LANES - rest..][..LANES]);
+    } else {
+        last[..rest].copy_from_slice(x);
+    }
+    last
 }
 
 /// Scale of int8 steps for values up to `absmax`, and its inverse; both 0 where the values are too small to matter.
