@@ -22,19 +22,38 @@ pub fn fold(lanes: Lanes) -> f32 {
     (b[0] + b[2]) + (b[1] + b[3])
 }
 
+/// Every 16 values f(xᵢ), the last filled up with `rest`.
+#[inline(always)]
+fn each_sixteen(x: &[f32], rest: f32, f: impl Fn(f32) -> f32, mut add: impl FnMut(Lanes)) {
+    let (chunks, last) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        add(chunk.map(&f));
+    }
+    if !last.is_empty() {
+        let mut values = [rest; LANES];
+        for (value, &x) in values.iter_mut().zip(last) {
+            *value = f(x);
+        }
+        add(values);
+    }
+}
+
 /// Σ f(xᵢ) in 16 lanes.
 #[inline(always)]
 fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        for l in 0..LANES {
-            lanes[l] += f(chunk[l]);
-        }
-    }
-    for (l, &value) in rest.iter().enumerate() {
-        lanes[l] += f(value);
-    }
+    // A lane is never −0, so the zeros beyond the last element change no bit.
+    each_sixteen(
+        x,
+        0.0,
+        f,
+        #[inline(always)]
+        |values| {
+            for l in 0..LANES {
+                lanes[l] += values[l];
+            }
+        },
+    );
     fold(lanes)
 }
 
@@ -42,17 +61,26 @@ fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 #[inline(always)]
 fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    for chunk in chunks {
-        for l in 0..LANES {
-            lanes[l] = larger(lanes[l], f(chunk[l]));
-        }
-    }
-    for (l, &value) in rest.iter().enumerate() {
-        lanes[l] = larger(lanes[l], f(value));
-    }
-    lanes.iter().copied().fold(f32::NEG_INFINITY, larger)
+    each_sixteen(
+        x,
+        f32::NEG_INFINITY,
+        f,
+        #[inline(always)]
+        |values| {
+            for l in 0..LANES {
+                lanes[l] = larger(lanes[l], values[l]);
+            }
+        },
+    );
+    let a: [f32; 8] = core::array::from_fn(|l| larger(lanes[l], lanes[l + 8]));
+    let b: [f32; 4] = core::array::from_fn(|l| larger(a[l], a[l + 4]));
+    larger(larger(b[0], b[2]), larger(b[1], b[3]))
+}
+
+/// The larger of the two; `a` if `b` is NaN.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
 }
 
 /// Rows that [`matmul_f32`] takes at a time, so that their additions need not wait for each other.
@@ -183,8 +211,13 @@ fn step_of(absmax: f32) -> (f32, f32) {
 #[inline(always)]
 pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 {
     let (scale, inverse) = step_of(max_by(x, f32::abs));
-    for i in 0..x.len().div_ceil(LANES) {
-        put(i, rounded(x, inverse, i));
+    let mut values = [0; 64];
+    for start in (0..x.len()).step_by(64) {
+        rounded(x, inverse, start, &mut values);
+        let sixteens = (x.len() - start).div_ceil(LANES);
+        for (i, &values) in values.as_chunks().0.iter().enumerate().take(sixteens) {
+            put(start / LANES + i, values);
+        }
     }
     scale
 }
@@ -193,29 +226,28 @@ pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 
 #[inline(always)]
 pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
     let (scale, inverse) = step_of(max_by(x, f32::abs));
-    out.set(
+    out.fill(
         token,
-        scale,
+        [scale],
         #[inline(always)]
-        |i| rounded(x, inverse, i),
+        |start, [values]| rounded(x, inverse, start, values),
     );
 }
 
-/// Elements `16 i ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
+/// Elements `start ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
 #[inline(always)]
-fn rounded(x: &[f32], inverse: f32, i: usize) -> [i8; LANES] {
-    let mut values = [0; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    if let Some(chunk) = chunks.get(i) {
-        for l in 0..LANES {
-            values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
+fn rounded(x: &[f32], inverse: f32, start: usize, out: &mut [i8; 64]) {
+    let x = x.get(start..).unwrap_or_default();
+    if let Some(x) = x.first_chunk::<64>() {
+        for l in 0..64 {
+            out[l] = round_clamped(x[l] * inverse, 127) as i8;
         }
-    } else if i == chunks.len() {
-        for (value, &x) in values.iter_mut().zip(rest) {
-            *value = round_clamped(x * inverse, 127) as i8;
+    } else {
+        *out = [0; 64];
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = round_clamped(x * inverse, 127) as i8;
         }
     }
-    values
 }
 
 /// Root-mean-square norm (Zhang and Sennrich 2019): `x / sqrt(mean(x²) + epsilon) · weight`.
@@ -379,37 +411,31 @@ pub fn weights_i8(
     } else {
         (largest / WIDE_MAX as f32 / sum, WIDE_MAX as f32 / largest)
     };
-    let scores = &*scores;
-    out.set(
+    let weights = &*scores;
+    out.fill(
         2 * query,
-        scale * 255.0,
+        [scale * 255.0, scale],
         #[inline(always)]
-        |i| weight_digits(scores, inverse, skip, i, 0),
-    );
-    out.set(
-        2 * query + 1,
-        scale,
-        #[inline(always)]
-        |i| weight_digits(scores, inverse, skip, i, 1),
+        |start, digits| weight_digits(weights, inverse, skip, start, digits),
     );
 }
 
-/// Digit `which` of columns `16 i ..`: those before `skip` and after the last weight are 0.
+/// Both digits of columns `start ..`: those before `skip` and after the last weight are 0.
 #[inline(always)]
-fn weight_digits(weights: &[f32], inverse: f32, skip: usize, i: usize, which: usize) -> [i8; 16] {
-    let mut digits = [0; 16];
-    let start = i * LANES;
-    if start >= skip && start - skip + LANES <= weights.len() {
-        let weights = &weights[start - skip..][..LANES];
-        for l in 0..LANES {
-            digits[l] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX))[which];
+fn weight_digits(weights: &[f32], inverse: f32, skip: usize, start: usize, digits: &mut [[i8; 64]; 2]) {
+    let [high, low] = digits;
+    let whole = start.checked_sub(skip).and_then(|first| weights.get(first..)?.first_chunk::<64>());
+    if let Some(weights) = whole {
+        for l in 0..64 {
+            [high[l], low[l]] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX));
         }
     } else {
-        for (l, digit) in digits.iter_mut().enumerate() {
-            if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| weights.get(p)) {
-                *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
-            }
+        (*high, *low) = ([0; 64], [0; 64]);
+        let before = skip.saturating_sub(start).min(64);
+        let weights = weights.get(start.saturating_sub(skip)..).unwrap_or_default();
+        let (high, low) = (&mut high[before..], &mut low[before..]);
+        for ((high, low), weight) in high.iter_mut().zip(low).zip(weights) {
+            [*high, *low] = split_wide(round_clamped(weight * inverse, WIDE_MAX));
         }
     }
-    digits
 }
