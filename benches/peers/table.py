@@ -109,10 +109,10 @@ def table(rows: list[Row], phase: str) -> list[str]:
 def memory(rows: list[Row]) -> list[str]:
     """Load time and peak memory; the peers' without their Python interpreter."""
     engines = [engine for engine in PEERS.values() if any(engine in row.peers for row in rows)]
-    own = lambda line: f"{line['load_ms']:.3g} ms, {line['peak_rss_bytes'] / 1e6:.3g} MB"
+    own = lambda line: f"{number(line['load_ms'])} ms, {number(line['peak_rss_bytes'] / 1e6)} MB"
     theirs = lambda line: (
-        f"{line['load_ms']:.3g} ms, "
-        f"{(line['peak_rss_bytes'] - line['rss_before_load_bytes']) / 1e6:.3g} MB"
+        f"{number(line['load_ms'])} ms, "
+        f"{number((line['peak_rss_bytes'] - line['rss_before_load_bytes']) / 1e6)} MB"
     )
     head = ["model", "format", "file", "whit", *engines]
     lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
