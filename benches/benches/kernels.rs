@@ -4,14 +4,15 @@
 //! `cargo bench -p whit-benches --bench kernels [-- FILTER…]`: only backends, encodings and shapes that contain
 //! one of the filters each (for example `avx512 int4 576`). One thread; time is the thread's own CPU time where
 //! the system tells it (Unix), so that a busy neighbour costs cache but no time; the best of several rounds.
-#![allow(unsafe_code, reason = "vector instructions of the peak measurement")]
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
-use std::time::Instant;
 use whit::kernels::{Activation, Backend, Kernels, WithKernels};
 use whit::parallel::Columns;
 use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
+use whit_benches::clock::Clock;
+use whit_benches::mode::Mode;
+use whit_benches::peak::integer_peaks;
 
 /// (rows, columns): stories15M, SmolLM2-135M and TinyLlama-1.1B.
 const SHAPES: [(usize, usize); 7] =
@@ -20,11 +21,12 @@ const SHAPES: [(usize, usize); 7] =
 const TOKENS: [usize; 4] = [1, 8, 64, 512];
 
 fn main() {
-    let filters: Vec<String> =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let shapes = if Mode::of(&arguments) == Mode::Measure { &SHAPES[..] } else { &SHAPES[..1] };
+    let filters: Vec<String> = arguments.into_iter().filter(|argument| !argument.starts_with("--")).collect();
     let mut clock = Clock::new();
     println!("clock: {}", if cfg!(unix) { "CPU time of the thread" } else { "wall time" });
-    for (name, peak) in peaks(&mut clock) {
+    for (name, peak) in integer_peaks(&mut clock) {
         println!("register peak, {name}: {peak:.0} GOP/s");
     }
     if filters.is_empty() || filters.iter().any(|filter| filter == "f32") {
@@ -34,7 +36,7 @@ fn main() {
         "\n{:8} {:9} {:>12} {:>9} | {:>8} {:>8} | {:>7} {:>7} {:>7} GOP/s at 8, 64, 512 tokens",
         "backend", "encoding", "shape", "weights", "GB/s", "of read", "8", "64", "512"
     );
-    for (rows, cols) in SHAPES {
+    for &(rows, cols) in shapes {
         for encoding in [Encoding::Int8, Encoding::Int4 { group: 32 }, Encoding::Int4 { group: 0 }] {
             let weights = Weights::new(rows, cols, encoding);
             let mut read = None;
@@ -272,105 +274,4 @@ impl Vectors {
         }
         x
     }
-}
-
-/// The thread's CPU time, or wall time where that is not told.
-struct Clock {
-    #[cfg_attr(unix, allow(dead_code))]
-    start: Instant,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self { start: Instant::now() }
-    }
-
-    #[cfg(unix)]
-    fn seconds(&mut self) -> f64 {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is a valid place for the result.
-        let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-        assert_eq!(status, 0, "every thread has a CPU clock");
-        time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
-    }
-
-    #[cfg(not(unix))]
-    fn seconds(&mut self) -> f64 {
-        self.start.elapsed().as_secs_f64()
-    }
-
-    /// Seconds for one call of `work`: the least of five rounds of at least 10 ms.
-    fn best(&mut self, mut work: impl FnMut()) -> f64 {
-        let (mut times, mut best, mut rounds) = (1, f64::INFINITY, 0);
-        while rounds < 5 {
-            let start = self.seconds();
-            for _ in 0..times {
-                work();
-            }
-            let seconds = self.seconds() - start;
-            if seconds < 0.01 {
-                times *= 2;
-                continue;
-            }
-            best = best.min(seconds / f64::from(times));
-            rounds += 1;
-        }
-        best
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn peaks(_: &mut Clock) -> Vec<(&'static str, f64)> {
-    vec![]
-}
-
-/// GOP/s of the byte products on registers alone: the ceiling of every kernel here.
-#[cfg(target_arch = "x86_64")]
-fn peaks(clock: &mut Clock) -> Vec<(&'static str, f64)> {
-    use std::arch::x86_64::*;
-
-    const REPEAT: usize = 10_000;
-
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    fn vpdpbusd_512() {
-        let mut sums = [_mm512_setzero_si512(); 24];
-        let x = black_box(_mm512_set1_epi8(3));
-        for _ in 0..REPEAT {
-            for sum in &mut sums {
-                *sum = _mm512_dpbusd_epi32(*sum, x, x);
-            }
-        }
-        black_box(sums);
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn vpmaddubsw_256() {
-        let mut sums = [_mm256_setzero_si256(); 12];
-        let x = black_box(_mm256_set1_epi8(3));
-        let ones = black_box(_mm256_set1_epi16(1));
-        for _ in 0..REPEAT {
-            for sum in &mut sums {
-                // Depends on the sum so that the products cannot be hoisted out of the loop.
-                let w = _mm256_sign_epi8(*sum, x);
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), ones));
-            }
-        }
-        black_box(sums);
-    }
-
-    let mut peaks = vec![];
-    if is_x86_feature_detected!("avx512vnni") {
-        // SAFETY: just detected.
-        let seconds = clock.best(|| unsafe { vpdpbusd_512() });
-        peaks.push(("vpdpbusd, 512 bits", (REPEAT * 24 * 128) as f64 / seconds / 1e9));
-    }
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: just detected.
-        let seconds = clock.best(|| unsafe { vpmaddubsw_256() });
-        peaks.push((
-            "vpsignb + vpmaddubsw + vpmaddwd + vpaddd, 256 bits",
-            (REPEAT * 12 * 64) as f64 / seconds / 1e9,
-        ));
-    }
-    peaks
 }

@@ -1,1 +1,6 @@
-//! whit: benches.
+//! What the benchmarks of whit share: a clock, the multipliers' peak, and how cargo asks for a run. Not a library for
+//! anyone else.
+
+pub mod clock;
+pub mod mode;
+pub mod peak;

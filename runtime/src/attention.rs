@@ -10,7 +10,7 @@ use crate::format::Description;
 use crate::kernels::Kernels;
 use crate::layout::{Layout, Quantized};
 use crate::parallel::{Columns, Shared, Workers, share};
-use crate::tensor::{ActivationShape, ActivationsMut, LANES};
+use crate::tensor::{ActivationShape, ActivationsMut, LANES, MatrixI8, padded_rows};
 use core::ops::Range;
 
 /// Memory in which attention works, for all workers.
@@ -20,6 +20,8 @@ pub(crate) struct Scratch<'a> {
     pub(crate) queries: Quantized<'a>,
     pub(crate) weights: Quantized<'a>,
     pub(crate) values: &'a mut [f32],
+    /// Row scales of a matrix without any.
+    pub(crate) ones: &'a mut [f32],
 }
 
 /// One chunk of tokens in one layer.
@@ -41,6 +43,7 @@ struct Workplace<'a> {
     queries: Quantized<'a>,
     weights: Quantized<'a>,
     values: &'a mut [f32],
+    ones: &'a [f32],
 }
 
 /// Puts the chunk's keys and values into the cache and writes every token's attention output (all query heads) to
@@ -194,32 +197,34 @@ impl<'a> Queries<'a> {
                 &mut weights,
             );
         }
-        self.sum_values(kernels, head, start..end, &weights, place.values, out);
+        let values = head.values(start..end, place.ones);
+        self.sum_values(kernels, &values, &weights, place.values, out);
     }
 
-    /// `out = Σ weight · value`, both digits of the weights, 16 dimensions at a time.
+    /// `out = Σ weight · value`, both digits of the weights.
     fn sum_values<K: Kernels>(
         &self,
         kernels: K,
-        head: &HeadI8<'_>,
-        positions: Range<usize>,
+        values: &MatrixI8<'_>,
         weights: &ActivationsMut<'_>,
-        values: &mut [f32],
+        sums: &mut [f32],
         out: &mut Columns<'_>,
     ) {
-        let weights = weights.as_activations();
-        for block in 0..self.width.div_ceil(LANES) {
-            let mut sums = Columns::new(values, weights.tokens(), LANES);
-            kernels.matmul_i8(&head.values(block, positions.clone()), &weights, 0..1, &mut sums);
-            let dimensions = block * LANES..self.width.min((block + 1) * LANES);
-            for (query, token, column) in self.iter() {
-                let (high, low) = values[2 * query * LANES..][..2 * LANES].split_at(LANES);
-                let out = out.token(token, column + dimensions.start..column + dimensions.end);
-                for ((out, high), low) in out.iter_mut().zip(high).zip(low) {
-                    *out = high + low;
+        let (weights, stride) = (weights.as_activations(), padded_rows(self.width));
+        let mut columns = Columns::new(sums, weights.tokens(), stride);
+        kernels.matmul_i8(values, &weights, 0..stride / LANES, &mut columns);
+        kernels.enter(
+            #[inline(always)]
+            || {
+                for (query, token, column) in self.iter() {
+                    let (high, low) = sums[2 * query * stride..][..2 * stride].split_at(stride);
+                    let out = out.token(token, column..column + self.width);
+                    for ((out, high), low) in out.iter_mut().zip(high).zip(low) {
+                        *out = high + low;
+                    }
                 }
-            }
-        }
+            },
+        );
     }
 }
 
@@ -230,18 +235,21 @@ struct Workplaces<'a> {
     queries: SharedQuantized<'a>,
     weights: SharedQuantized<'a>,
     values: Shared<'a, f32>,
+    ones: &'a [f32],
     lengths: [usize; 2],
 }
 
 impl<'a> Workplaces<'a> {
     fn new(scratch: &'a mut Scratch<'_>, layout: &Layout) -> Self {
-        let i8_values = if scratch.values.is_empty() { 0 } else { 2 * layout.queries * LANES };
+        let i8_values = scratch.values.len() / layout.options.workers;
+        scratch.ones.fill(1.0);
         Self {
             scores: Shared::new(scratch.scores),
             scores_stride: layout.scores_stride,
             queries: SharedQuantized::new(&mut scratch.queries, layout.query_shape),
             weights: SharedQuantized::new(&mut scratch.weights, layout.weight_shape),
             values: Shared::new(scratch.values),
+            ones: scratch.ones,
             lengths: [layout.queries * layout.scores_stride, i8_values],
         }
     }
@@ -260,6 +268,7 @@ impl<'a> Workplaces<'a> {
                 queries: self.queries.of(worker),
                 weights: self.weights.of(worker),
                 values: self.values.part(own(self.lengths[1])),
+                ones: self.ones,
             }
         }
     }

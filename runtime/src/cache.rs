@@ -9,9 +9,6 @@ use crate::parallel::Shared;
 use crate::tensor::{LANES, MatrixI8, padded_rows};
 use core::ops::Range;
 
-/// Row scales of a matrix without any.
-static ONES: [f32; LANES] = [1.0; LANES];
-
 /// Sizes of one head's part of the cache.
 #[derive(Clone, Copy, Debug)]
 struct HeadShape {
@@ -271,12 +268,15 @@ impl<'a> HeadI8<'a> {
             .expect("the lengths are those asked for")
     }
 
-    /// Dimensions `16 block ..` of the values of `positions` (starting at a multiple of 4) as a matrix
-    /// `[16, positions]` without scales.
-    pub(crate) fn values(&self, block: usize, positions: Range<usize>) -> MatrixI8<'_> {
-        let start = block * LANES * self.shape.positions + positions.start / 4 * 64;
-        let data = &self.values[start..][..MatrixI8::data_len(LANES, positions.len())];
-        MatrixI8::new(LANES, positions.len(), &ONES, data).expect("the lengths are those asked for")
+    /// The values of `positions` (starting at a multiple of 4) as a matrix `[head, positions]`; `scales`, one for
+    /// each padded row, are ones.
+    pub(crate) fn values<'s>(&'s self, positions: Range<usize>, scales: &'s [f32]) -> MatrixI8<'s> {
+        let (stride, cols) = (LANES * self.shape.positions, positions.len());
+        let blocks = self.shape.width.div_ceil(LANES);
+        let start = positions.start / 4 * 64;
+        let data = &self.values[start..(blocks - 1) * stride + start + cols.div_ceil(4) * 64];
+        MatrixI8::with_stride(self.shape.width, cols, stride, scales, data)
+            .expect("the lengths are those asked for")
     }
 
     /// The scales of the values of `positions`.

@@ -3,7 +3,7 @@
 use crate::arena::{Carver, part_len};
 use crate::error::Error;
 use crate::format::{Description, File};
-use crate::tensor::{ActivationShape, LANES, PANEL, padded_rows};
+use crate::tensor::{ActivationShape, PANEL, padded_rows};
 
 /// How keys and values of earlier positions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub(crate) struct Layout {
     pub(crate) logits_stride: usize,
     /// Stride of attention scores.
     pub(crate) scores_stride: usize,
+    /// Stride of sums of values.
+    pub(crate) values_stride: usize,
     pub(crate) width: usize,
     pub(crate) rotary_pairs: usize,
     /// Quantized inputs of projections.
@@ -106,6 +108,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) queries: Quantized<'a>,
     pub(crate) weights: Quantized<'a>,
     pub(crate) values: &'a mut [f32],
+    pub(crate) ones: &'a mut [f32],
 }
 
 /// Memory for quantized vectors.
@@ -163,6 +166,7 @@ impl Layout {
             out_stride: padded_rows(width),
             logits_stride: padded_rows(description.vocabulary as usize),
             scores_stride: rows,
+            values_stride: padded_rows(head),
             width,
             rotary_pairs: description.rotary_width as usize / 2,
             inputs: ActivationShape {
@@ -182,7 +186,7 @@ impl Layout {
     }
 
     /// Lengths in elements of the f32 parts, in the order of [`Layout::carve`].
-    const fn f32_parts(&self) -> [usize; 10] {
+    const fn f32_parts(&self) -> [usize; 11] {
         let (batch, workers) = (self.options.batch, self.options.workers);
         [
             if self.is_i8() { 0 } else { self.heads.saturating_mul(self.head_numbers) },
@@ -194,7 +198,8 @@ impl Layout {
             batch.saturating_mul(self.rotary_pairs),
             self.options.logits.saturating_mul(self.logits_stride),
             workers.saturating_mul(self.queries).saturating_mul(self.scores_stride),
-            if self.is_i8() { workers.saturating_mul(2 * self.queries * LANES) } else { 0 },
+            if self.is_i8() { workers.saturating_mul(2 * self.queries * self.values_stride) } else { 0 },
+            if self.is_i8() { self.values_stride } else { 0 },
         ]
     }
 
@@ -242,7 +247,7 @@ impl Layout {
     /// [`Error::ArenaTooSmall`] or [`Error::Misaligned`] saying what is needed.
     pub(crate) fn carve<'a>(&self, arena: &'a mut [u8]) -> Result<Parts<'a>, Error> {
         let mut carver = Carver::new(arena, self.total)?;
-        let [numbers, scales, residual, hidden, projected, out, angles, logits, scores, values] =
+        let [numbers, scales, residual, hidden, projected, out, angles, logits, scores, values, ones] =
             self.f32_parts();
         let [inputs, queries, weights] = self.quantized_parts();
         let parts = Parts {
@@ -262,6 +267,7 @@ impl Layout {
             queries: quantized(&mut carver, queries),
             weights: quantized(&mut carver, weights),
             values: carver.take(values),
+            ones: carver.take(ones),
         };
         debug_assert_eq!(carver.left(), 0, "the layout's total is the sum of its parts");
         Ok(parts)

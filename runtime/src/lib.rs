@@ -7,6 +7,7 @@ extern crate std;
 
 #[cfg(feature = "std")]
 mod aligned;
+mod architecture;
 mod arena;
 mod attention;
 mod cache;

@@ -28,6 +28,8 @@ pub const fn padded_rows(rows: usize) -> usize {
 pub struct MatrixI8<'a> {
     rows: usize,
     cols: usize,
+    /// Bytes from one row block to the next.
+    stride: usize,
     scale: &'a [f32],
     data: &'a [i8],
 }
@@ -43,7 +45,26 @@ impl<'a> MatrixI8<'a> {
         let fits = cols <= MAX_COLS_I8
             && scale.len() == padded_rows(rows)
             && data.len() == Self::data_len(rows, cols);
-        fits.then_some(Self { rows, cols, scale, data })
+        fits.then_some(Self { rows, cols, stride: cols.div_ceil(4) * 64, scale, data })
+    }
+
+    /// As [`MatrixI8::new`], but each row block starts `stride` bytes after the one before: some columns of a wider
+    /// matrix. `data` ends with the last block's last column.
+    pub fn with_stride(
+        rows: usize,
+        cols: usize,
+        stride: usize,
+        scale: &'a [f32],
+        data: &'a [i8],
+    ) -> Option<Self> {
+        let (blocks, block) = (rows.div_ceil(LANES), cols.div_ceil(4) * 64);
+        let len = match blocks {
+            0 => 0,
+            _ => (blocks - 1).checked_mul(stride)?.checked_add(block)?,
+        };
+        let fits =
+            cols <= MAX_COLS_I8 && scale.len() == padded_rows(rows) && stride >= block && data.len() == len;
+        fits.then_some(Self { rows, cols, stride, scale, data })
     }
 
     /// Rows (outputs), without padding.
@@ -63,8 +84,7 @@ impl<'a> MatrixI8<'a> {
 
     /// The packed weights of row block `block`: `[steps][16][4]`.
     pub fn block(&self, block: usize) -> &'a [i8] {
-        let len = self.steps() * 64;
-        &self.data[block * len..(block + 1) * len]
+        &self.data[block * self.stride..][..self.steps() * 64]
     }
 
     /// The 16 row scales of row block `block`.
@@ -394,31 +414,58 @@ impl<'a> ActivationsMut<'a> {
     #[inline(always)]
     pub fn set(&mut self, token: usize, scale: f32, mut sixteen: impl FnMut(usize) -> [i8; 16]) {
         let padded = self.shape.padded_cols();
+        self.fill(
+            token,
+            [scale],
+            #[inline(always)]
+            |start, [values]| {
+                for (i, values) in values.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+                    if start + i * 16 < padded {
+                        *values = sixteen(start / 16 + i);
+                    }
+                }
+            },
+        );
+    }
+
+    /// As [`ActivationsMut::set`], for `N` tokens of one panel: `stretch(start, values)` gives columns `start ..` of
+    /// each, 64 at a time, so that compilers make whole vectors of the loop that computes them.
+    #[inline(always)]
+    pub(crate) fn fill<const N: usize>(
+        &mut self,
+        token: usize,
+        scale: [f32; N],
+        mut stretch: impl FnMut(usize, &mut [[i8; 64]; N]),
+    ) {
+        let padded = self.shape.padded_cols();
         let first = token / PANEL * PANEL;
         let width = PANEL.min(self.shape.tokens - first);
         let lane = token - first;
-        let data = &mut self.data[first * padded..][..width * padded];
-        let sums = &mut self.sums[first * padded / 16..][..width * padded / 16];
-        let mut total = 0;
-        for half in 0..padded / 16 {
-            let values = sixteen(half);
-            if width == 1 {
-                data[half * 16..][..16].copy_from_slice(&values);
-            } else {
-                for quad in 0..4 {
-                    data[((half * 4 + quad) * width + lane) * 4..][..4]
-                        .copy_from_slice(&values[quad * 4..][..4]);
+        assert!(lane + N <= width, "the tokens are of one panel");
+        let data = self.data[first * padded..][..width * padded].as_chunks_mut::<4>().0;
+        let sums = self.sums[first * padded / 16..][..width * padded / 16].as_chunks_mut::<2>().0;
+        let mut values = [[0; 64]; N];
+        let mut totals = [0; N];
+        for start in (0..padded).step_by(64) {
+            stretch(start, &mut values);
+            for n in 0..N {
+                let halves = values[n].as_chunks::<32>().0.iter().take((padded - start) / 32);
+                for (half, values) in halves.enumerate() {
+                    let at = start / 32 + half;
+                    let quads = data[at * 8 * width..][..8 * width].iter_mut();
+                    for (quad, values) in quads.skip(lane + n).step_by(width).zip(values.as_chunks::<4>().0) {
+                        *quad = *values;
+                    }
+                    let pair = &mut sums[at * width + lane + n];
+                    for (sum, values) in pair.iter_mut().zip(values.as_chunks::<16>().0) {
+                        *sum = values.iter().map(|&value| i16::from(value)).sum();
+                        totals[n] += i32::from(*sum);
+                    }
                 }
             }
-            let mut sum = 0i16;
-            for value in values {
-                sum += i16::from(value);
-            }
-            sums[(half / 2 * width + lane) * 2 + half % 2] = sum;
-            total += i32::from(sum);
         }
-        self.totals[token] = total;
-        self.scale[token] = scale;
+        self.totals[token..][..N].copy_from_slice(&totals);
+        self.scale[token..][..N].copy_from_slice(&scale);
     }
 
     /// The filled vectors, for reading.

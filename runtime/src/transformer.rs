@@ -45,6 +45,7 @@ impl<'a> Buffers<'a> {
                 queries: parts.queries,
                 weights: parts.weights,
                 values: parts.values,
+                ones: parts.ones,
             },
         };
         (parts.history, buffers)

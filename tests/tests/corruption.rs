@@ -4,9 +4,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use whit::format::{Description, Encoding, File, HEADER_LEN, NormKind, Positions, Role, TABLE_SECTIONS};
+use whit::format::{
+    Description, Encoding, File, HEADER_LEN, NormKind, Positions, Role, TABLE_SECTIONS, Tensors,
+};
 use whit::kernels::Backend;
+use whit::tokenizer::{Tokenizer, TokenizerError};
 use whit::{AlignedBytes, CacheKind, Error, Model};
+use whit_converter::inspect::inspect;
+use whit_converter::verify::{Status, verify};
 use whit_tests::hostile::{Outcome, exercise, reseal, reseal_tables};
 use whit_tests::synthetic::{Encodings, Random, awkward};
 use whit_tests::{tokenizers, whole};
@@ -326,6 +331,46 @@ fn every_byte_of_a_tokenizer_header_can_be_changed() {
             }
         }
     }
+}
+
+/// What fuzzing found: a token of a byte base was longer than the longest token that the header states.
+#[test]
+fn a_byte_base_with_tokens_of_no_length_is_refused() {
+    let (_, mut section) = tokenizers::sections().swap_remove(1);
+    section[28..32].fill(0);
+    let error = Tokenizer::parse(&section).expect_err("its tokens have one byte");
+    assert_eq!(error, TokenizerError::Field { field: "max_token_len", found: 0 });
+}
+
+/// The commands that look at files do more with them than the runtime.
+#[test]
+fn verifying_and_inspecting_a_hostile_file_is_harmless() {
+    let mut random = Random(SEED);
+    for round in 0..300 {
+        let original = whole::tiny();
+        let mut bytes = original.clone();
+        if round % 2 == 0 {
+            random_damage(&mut bytes, &mut random);
+        } else {
+            let at = random.below(tables_len(&bytes));
+            bytes[at] ^= 1 << random.below(8);
+            reseal_tables(&mut bytes);
+        }
+        let look = || {
+            let mut failed = false;
+            verify(&bytes, |check| failed |= check.status == Status::Failed);
+            assert!(failed || round % 2 == 1 || bytes[..] == original[..], "damage of the payload is found");
+            Model::parse(&bytes).map(|model| inspect(&model, &model.options(8)).map(drop)).ok();
+        };
+        catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| panic!("round {round}"));
+    }
+}
+
+#[test]
+fn a_description_out_of_range_has_no_tensors() {
+    let description = Description { layers: u32::MAX, ..awkward() };
+    let error = Tensors::parse(&description, &[], &[]).expect_err("no such model");
+    assert!(matches!(error, Error::Description { field: "layers", .. }), "{error}");
 }
 
 #[test]

@@ -1,37 +1,8 @@
 //! Architecture as data: the fixed record that says what a model computes.
 
 use super::{read_u32, tensors::Role};
+use crate::architecture::{Activation, NormKind, NormPlace, Pairing, Positions};
 use crate::error::Error;
-use crate::kernels::{Activation, Pairing};
-
-/// The normalization in front of (or behind) each half of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NormKind {
-    /// Root mean square (Zhang and Sennrich 2019).
-    Rms,
-    /// Mean and variance (Ba et al. 2016).
-    Layer,
-}
-
-/// Where the normalization stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NormPlace {
-    /// `x + f(norm(x))`.
-    Before,
-    /// `norm(x + f(x))`.
-    After,
-}
-
-/// How a position enters the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Positions {
-    /// Not at all.
-    None,
-    /// Queries and keys are rotated; the frequencies are a tensor.
-    Rotary(Pairing),
-    /// A learned vector is added to the embedding.
-    Learned,
-}
 
 /// A decoder-only transformer.
 #[derive(Clone, Copy, Debug, PartialEq)]

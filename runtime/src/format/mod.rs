@@ -11,8 +11,9 @@ mod metadata;
 mod sampling;
 mod tensors;
 
+pub use crate::architecture::{NormKind, NormPlace, Positions};
 pub use checksum::Crc32;
-pub use description::{Description, NormKind, NormPlace, Positions};
+pub use description::Description;
 pub use file::{File, HEADER_LEN, MAGIC, Section, TABLE_SECTIONS, VERSION, Writer};
 pub use golden::Golden;
 pub use metadata::{Metadata, encode_entry};

@@ -288,7 +288,7 @@ pub struct Slots {
 const ABSENT: u8 = u8::MAX;
 
 impl Slots {
-    /// The order of the tensors of a model.
+    /// The order of the tensors of a model whose description is in range.
     pub fn new(description: &Description) -> Self {
         let mut slots =
             Self { slot: [ABSENT; 19], before: 0, per_layer: 0, layers: description.layers as u16, total: 0 };
@@ -359,8 +359,9 @@ impl<'a> Tensors<'a> {
     /// overlaps, exactly covering `data`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] or [`Error::Section`] saying what is wrong.
+    /// [`Error::Description`], [`Error::Tensor`] or [`Error::Section`] saying what is wrong.
     pub fn parse(description: &Description, table: &'a [u8], data: &'a [u8]) -> Result<Self, Error> {
+        description.check()?;
         let slots = Slots::new(description);
         if table.len() != slots.total() * TENSOR_ENTRY_LEN {
             return Err(Error::Section {

@@ -4,33 +4,12 @@
 //! vector width changes the speed and never the bits: element `i` always goes to lane `i mod 16`, in order of
 //! `i`, and the lanes are folded by one fixed tree. `ARITHMETIC.md` is the text of what stands here.
 
+use crate::architecture::{Activation, Pairing};
 use crate::math;
 use crate::parallel::Columns;
-use crate::quant::{WIDE_MAX, round_clamped, split_wide};
+use crate::quant::{WIDE_MAX, round_clamped, split_wide, widen_f16};
 use crate::tensor::{ActivationsMut, LANES, MatrixF16, MatrixF32};
 use core::ops::Range;
-
-/// The element-wise function between the two halves of a feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// x · sigmoid(x) (Hendrycks and Gimpel 2016; Ramachandran et al. 2017).
-    Silu,
-    /// x · Φ(x), the exact form by erf.
-    GeluErf,
-    /// x · Φ(x), the form by tanh that GPT-2 uses.
-    GeluTanh,
-    /// max(x, 0).
-    Relu,
-}
-
-/// Which two elements of a head a rotary embedding rotates together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pairing {
-    /// Elements 2 i and 2 i + 1 (Su et al. 2021, llama2.c).
-    Interleaved,
-    /// Elements i and i + n / 2 (Hugging Face checkpoints).
-    HalfSplit,
-}
 
 /// Sixteen lanes, one value each.
 pub type Lanes = [f32; LANES];
@@ -43,19 +22,38 @@ pub fn fold(lanes: Lanes) -> f32 {
     (b[0] + b[2]) + (b[1] + b[3])
 }
 
+/// Every 16 values f(xᵢ), the last filled up with `rest`.
+#[inline(always)]
+fn each_sixteen(x: &[f32], rest: f32, f: impl Fn(f32) -> f32, mut add: impl FnMut(Lanes)) {
+    let (chunks, last) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        add(chunk.map(&f));
+    }
+    if !last.is_empty() {
+        let mut values = [rest; LANES];
+        for (value, &x) in values.iter_mut().zip(last) {
+            *value = f(x);
+        }
+        add(values);
+    }
+}
+
 /// Σ f(xᵢ) in 16 lanes.
 #[inline(always)]
 fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        for l in 0..LANES {
-            lanes[l] += f(chunk[l]);
-        }
-    }
-    for (l, &value) in rest.iter().enumerate() {
-        lanes[l] += f(value);
-    }
+    // A lane is never −0, so the zeros beyond the last element change no bit.
+    each_sixteen(
+        x,
+        0.0,
+        f,
+        #[inline(always)]
+        |values| {
+            for l in 0..LANES {
+                lanes[l] += values[l];
+            }
+        },
+    );
     fold(lanes)
 }
 
@@ -63,35 +61,30 @@ fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 #[inline(always)]
 fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    for chunk in chunks {
-        for l in 0..LANES {
-            lanes[l] = larger(lanes[l], f(chunk[l]));
-        }
-    }
-    for (l, &value) in rest.iter().enumerate() {
-        lanes[l] = larger(lanes[l], f(value));
-    }
-    lanes.iter().copied().fold(f32::NEG_INFINITY, larger)
+    each_sixteen(
+        x,
+        f32::NEG_INFINITY,
+        f,
+        #[inline(always)]
+        |values| {
+            for l in 0..LANES {
+                lanes[l] = larger(lanes[l], values[l]);
+            }
+        },
+    );
+    let a: [f32; 8] = core::array::from_fn(|l| larger(lanes[l], lanes[l + 8]));
+    let b: [f32; 4] = core::array::from_fn(|l| larger(a[l], a[l + 4]));
+    larger(larger(b[0], b[2]), larger(b[1], b[3]))
 }
 
-/// Σ aᵢ · bᵢ.
+/// The larger of the two; `a` if `b` is NaN.
 #[inline(always)]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
-    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for l in 0..LANES {
-            lanes[l] += a[l] * b[l];
-        }
-    }
-    for (l, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        lanes[l] += a * b;
-    }
-    fold(lanes)
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
 }
+
+/// Rows that [`matmul_f32`] takes at a time, so that their additions need not wait for each other.
+const ROWS: usize = 8;
 
 /// Rows of the given blocks of `matrix` × vectors `x`, `[tokens][stride]`; rows beyond the last give 0.
 #[inline(always)]
@@ -102,7 +95,17 @@ pub fn matmul_f32(
     blocks: Range<usize>,
     out: &mut Columns<'_>,
 ) {
-    each_row(matrix.rows(), matrix.cols(), x, stride, blocks, out, |row, x| dot(matrix.row(row), x));
+    some_rows(
+        matrix.rows(),
+        #[inline(always)]
+        |row| matrix.row(row.min(matrix.rows() - 1)),
+        #[inline(always)]
+        |weight: f32| weight,
+        x,
+        stride,
+        blocks,
+        out,
+    );
 }
 
 /// As [`matmul_f32`], each weight widened exactly.
@@ -114,48 +117,88 @@ pub fn matmul_f16(
     blocks: Range<usize>,
     out: &mut Columns<'_>,
 ) {
-    each_row(matrix.rows(), matrix.cols(), x, stride, blocks, out, |row, x| dot_f16(matrix.row(row), x));
+    some_rows(
+        matrix.rows(),
+        #[inline(always)]
+        |row| matrix.row(row.min(matrix.rows() - 1)),
+        widen_f16,
+        x,
+        stride,
+        blocks,
+        out,
+    );
 }
 
 #[inline(always)]
-fn each_row(
+fn some_rows<'m, W: Copy + Default + 'm>(
     rows: usize,
-    cols: usize,
+    row: impl Fn(usize) -> &'m [W],
+    widen: impl Fn(W) -> f32 + Copy,
     x: &[f32],
     stride: usize,
     blocks: Range<usize>,
     out: &mut Columns<'_>,
-    dot: impl Fn(usize, &[f32]) -> f32,
 ) {
-    for row in blocks.start * LANES..blocks.end * LANES {
+    for first in (blocks.start * LANES..blocks.end * LANES).step_by(ROWS) {
+        let mut weights: [&[W]; ROWS] = [&[]; ROWS];
+        for (r, weights) in weights.iter_mut().enumerate() {
+            *weights = row(first + r);
+        }
         for token in 0..out.tokens() {
-            let sum = if row < rows { dot(row, &x[token * stride..][..cols]) } else { 0.0 };
-            out.token(token, row..row + 1)[0] = sum;
+            let sums = dots(weights, &x[token * stride..][..weights[0].len()], widen);
+            let out = out.token(token, first..first + ROWS);
+            out.copy_from_slice(&sums);
+            if first + ROWS > rows {
+                out[rows.saturating_sub(first)..].fill(0.0);
+            }
         }
     }
 }
 
+/// Σ aᵢ · bᵢ for each of several `a`, all as long as `b`, in 16 lanes each.
 #[inline(always)]
-fn dot_f16(a: &[u16], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
-        for (l, (&a, b)) in a.iter().zip(b).enumerate() {
-            lanes[l] += widen_f16(a) * b;
+fn dots<W: Copy + Default>(a: [&[W]; ROWS], b: &[f32], widen: impl Fn(W) -> f32) -> [f32; ROWS] {
+    let mut lanes = [[0.0; LANES]; ROWS];
+    let chunks = b.len() / LANES;
+    let b_chunks = b.as_chunks::<LANES>().0;
+    let a_chunks = a.map(
+        #[inline(always)]
+        |a| &a.as_chunks::<LANES>().0[..chunks],
+    );
+    for i in 0..chunks {
+        for r in 0..ROWS {
+            for l in 0..LANES {
+                lanes[r][l] += widen(a_chunks[r][i][l]) * b_chunks[i][l];
+            }
         }
     }
-    fold(lanes)
+    if b.len() > chunks * LANES {
+        let b = last_chunk(b);
+        for r in 0..ROWS {
+            let a = last_chunk(a[r]);
+            for l in 0..LANES {
+                // The lanes beyond the last element add +0 to what is never −0: no bit changes.
+                lanes[r][l] += widen(a[l]) * b[l];
+            }
+        }
+    }
+    lanes.map(fold)
 }
 
-/// The f32 with the value of binary16 `bits`, by integer operations and one exact multiplication.
+/// The elements after the last whole 16, followed by zeros.
 #[inline(always)]
-pub fn widen_f16(bits: u16) -> f32 {
-    const REBIAS: f32 = f32::from_bits((254 - 15) << 23);
-    let sign = u32::from(bits & 0x8000) << 16;
-    let magnitude = u32::from(bits & 0x7fff) << 13;
-    let value = f32::from_bits(magnitude) * REBIAS;
-    let infinite = magnitude >= 0x7c00 << 13;
-    let magnitude = if infinite { magnitude | 0x7f80_0000 } else { value.to_bits() };
-    f32::from_bits(sign | magnitude)
+fn last_chunk<T: Copy + Default>(x: &[T]) -> [T; LANES] {
+    let mut last = [T::default(); LANES];
+    let rest = x.len() % LANES;
+    if let Some(window) = x.last_chunk::<LANES>() {
+        // Copies of fixed lengths: a length that is known only here would be a call.
+        let mut both = [T::default(); 2 * LANES];
+        both[..LANES].copy_from_slice(window);
+        last.copy_from_slice(&both[LANES - rest..][..LANES]);
+    } else {
+        last[..rest].copy_from_slice(x);
+    }
+    last
 }
 
 /// Scale of int8 steps for values up to `absmax`, and its inverse; both 0 where the values are too small to matter.
@@ -168,8 +211,13 @@ fn step_of(absmax: f32) -> (f32, f32) {
 #[inline(always)]
 pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 {
     let (scale, inverse) = step_of(max_by(x, f32::abs));
-    for i in 0..x.len().div_ceil(LANES) {
-        put(i, rounded(x, inverse, i));
+    let mut values = [0; 64];
+    for start in (0..x.len()).step_by(64) {
+        rounded(x, inverse, start, &mut values);
+        let sixteens = (x.len() - start).div_ceil(LANES);
+        for (i, &values) in values.as_chunks().0.iter().enumerate().take(sixteens) {
+            put(start / LANES + i, values);
+        }
     }
     scale
 }
@@ -178,29 +226,28 @@ pub fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 
 #[inline(always)]
 pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
     let (scale, inverse) = step_of(max_by(x, f32::abs));
-    out.set(
+    out.fill(
         token,
-        scale,
+        [scale],
         #[inline(always)]
-        |i| rounded(x, inverse, i),
+        |start, [values]| rounded(x, inverse, start, values),
     );
 }
 
-/// Elements `16 i ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
+/// Elements `start ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
 #[inline(always)]
-fn rounded(x: &[f32], inverse: f32, i: usize) -> [i8; LANES] {
-    let mut values = [0; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    if let Some(chunk) = chunks.get(i) {
-        for l in 0..LANES {
-            values[l] = round_clamped(chunk[l] * inverse, 127) as i8;
+fn rounded(x: &[f32], inverse: f32, start: usize, out: &mut [i8; 64]) {
+    let x = x.get(start..).unwrap_or_default();
+    if let Some(x) = x.first_chunk::<64>() {
+        for l in 0..64 {
+            out[l] = round_clamped(x[l] * inverse, 127) as i8;
         }
-    } else if i == chunks.len() {
-        for (value, &x) in values.iter_mut().zip(rest) {
-            *value = round_clamped(x * inverse, 127) as i8;
+    } else {
+        *out = [0; 64];
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = round_clamped(x * inverse, 127) as i8;
         }
     }
-    values
 }
 
 /// Root-mean-square norm (Zhang and Sennrich 2019): `x / sqrt(mean(x²) + epsilon) · weight`.
@@ -364,37 +411,31 @@ pub fn weights_i8(
     } else {
         (largest / WIDE_MAX as f32 / sum, WIDE_MAX as f32 / largest)
     };
-    let scores = &*scores;
-    out.set(
+    let weights = &*scores;
+    out.fill(
         2 * query,
-        scale * 255.0,
+        [scale * 255.0, scale],
         #[inline(always)]
-        |i| weight_digits(scores, inverse, skip, i, 0),
-    );
-    out.set(
-        2 * query + 1,
-        scale,
-        #[inline(always)]
-        |i| weight_digits(scores, inverse, skip, i, 1),
+        |start, digits| weight_digits(weights, inverse, skip, start, digits),
     );
 }
 
-/// Digit `which` of columns `16 i ..`: those before `skip` and after the last weight are 0.
+/// Both digits of columns `start ..`: those before `skip` and after the last weight are 0.
 #[inline(always)]
-fn weight_digits(weights: &[f32], inverse: f32, skip: usize, i: usize, which: usize) -> [i8; 16] {
-    let mut digits = [0; 16];
-    let start = i * LANES;
-    if start >= skip && start - skip + LANES <= weights.len() {
-        let weights = &weights[start - skip..][..LANES];
-        for l in 0..LANES {
-            digits[l] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX))[which];
+fn weight_digits(weights: &[f32], inverse: f32, skip: usize, start: usize, digits: &mut [[i8; 64]; 2]) {
+    let [high, low] = digits;
+    let whole = start.checked_sub(skip).and_then(|first| weights.get(first..)?.first_chunk::<64>());
+    if let Some(weights) = whole {
+        for l in 0..64 {
+            [high[l], low[l]] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX));
         }
     } else {
-        for (l, digit) in digits.iter_mut().enumerate() {
-            if let Some(&weight) = (start + l).checked_sub(skip).and_then(|p| weights.get(p)) {
-                *digit = split_wide(round_clamped(weight * inverse, WIDE_MAX))[which];
-            }
+        (*high, *low) = ([0; 64], [0; 64]);
+        let before = skip.saturating_sub(start).min(64);
+        let weights = weights.get(start.saturating_sub(skip)..).unwrap_or_default();
+        let (high, low) = (&mut high[before..], &mut low[before..]);
+        for ((high, low), weight) in high.iter_mut().zip(low).zip(weights) {
+            [*high, *low] = split_wide(round_clamped(weight * inverse, WIDE_MAX));
         }
     }
-    digits
 }

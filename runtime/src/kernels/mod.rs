@@ -18,6 +18,7 @@ mod features;
 pub mod lanes;
 pub mod scalar;
 
+pub use crate::architecture::{Activation, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
 #[cfg(target_arch = "x86_64")]
@@ -26,7 +27,6 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 pub use backend::{Backend, WithKernels};
 use core::ops::Range;
-pub use lanes::{Activation, Pairing};
 pub use scalar::Scalar;
 
 /// What a core must be able to do. All methods compute the same bits on every backend.

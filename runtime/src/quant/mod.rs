@@ -61,6 +61,18 @@ fn block_rows(rows: &[f32], cols: usize) -> impl Iterator<Item = &[f32]> {
     rows.chunks_exact(cols)
 }
 
+/// The f32 with the value of binary16 `bits`, by integer operations and one exact multiplication.
+#[inline(always)]
+pub fn widen_f16(bits: u16) -> f32 {
+    const REBIAS: f32 = f32::from_bits((254 - 15) << 23);
+    let sign = u32::from(bits & 0x8000) << 16;
+    let magnitude = u32::from(bits & 0x7fff) << 13;
+    let value = f32::from_bits(magnitude) * REBIAS;
+    let infinite = magnitude >= 0x7c00 << 13;
+    let magnitude = if infinite { magnitude | 0x7f80_0000 } else { value.to_bits() };
+    f32::from_bits(sign | magnitude)
+}
+
 /// Writes row `row` of `matrix`, as f32, to `out` (`[cols]`).
 ///
 /// # Panics
@@ -70,7 +82,7 @@ pub fn row_to_f32(matrix: &Matrix<'_>, row: usize, out: &mut [f32]) {
         Matrix::F32(matrix) => out.copy_from_slice(matrix.row(row)),
         Matrix::F16(matrix) => {
             for (out, &bits) in out.iter_mut().zip(matrix.row(row)) {
-                *out = crate::kernels::lanes::widen_f16(bits);
+                *out = widen_f16(bits);
             }
         }
         Matrix::I8(matrix) => row_i8(matrix, row, out),

@@ -162,6 +162,8 @@ impl Header {
         let based =
             self.byte_base == NONE || (self.byte_base < self.vocab && self.vocab - self.byte_base >= 256);
         require(based, "byte_base", self.byte_base)?;
+        let longest = u32::from(self.byte_base != NONE);
+        require(self.max_token_len >= longest, "max_token_len", self.max_token_len)?;
         require(self.kind != Kind::Bytes || self.byte_base != NONE, "byte_base", self.byte_base)?;
         require(self.index_len <= self.vocab, "index_len", self.index_len)?;
         require(self.merges < MAX_MERGES, "merges", self.merges)?;

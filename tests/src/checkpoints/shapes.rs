@@ -51,9 +51,10 @@ pub struct Shape {
 
 impl Shape {
     /// Names that [`Self::named`] knows.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "gpt2-small",
         "smollm2-135m",
+        "stories260k",
         "stories15m",
         "stories110m",
         "tinyllama-1.1b",
@@ -78,6 +79,7 @@ impl Shape {
             "smollm2-135m" => {
                 Self { theta: 100_000.0, tied: true, ..Self::llama([576, 1536, 30, 9, 3, 64], 49_152, 8192) }
             }
+            "stories260k" => Self { tied: true, ..Self::llama([64, 172, 5, 8, 4, 8], 512, 512) },
             "stories15m" => Self { tied: true, ..Self::llama([288, 768, 6, 6, 6, 48], 32_000, 256) },
             "stories110m" => Self { tied: true, ..Self::llama([768, 2048, 12, 12, 12, 64], 32_000, 1024) },
             "tinyllama-1.1b" => Self::llama([2048, 5632, 22, 32, 4, 64], 32_000, 2048),
