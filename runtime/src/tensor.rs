@@ -479,3 +479,24 @@ impl<'a> ActivationsMut<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strided_matrix_has_the_blocks_of_the_wider_one_and_no_other_length() {
+        let (scale, mut wide) = ([1.0; 2 * LANES], [0; 2 * 3 * 64]);
+        for (i, byte) in wide.iter_mut().enumerate() {
+            *byte = (i / 64) as i8;
+        }
+        // Columns 4 .. 12 of 32 rows × 12 columns.
+        let part = &wide[64..];
+        let matrix = MatrixI8::with_stride(32, 8, 192, &scale, part).expect("the lengths fit");
+        assert_eq!(matrix.block(0), &wide[64..192]);
+        assert_eq!(matrix.block(1), &wide[256..]);
+        assert!(MatrixI8::with_stride(32, 8, 192, &scale, &part[1..]).is_none());
+        assert!(MatrixI8::with_stride(32, 8, 64, &scale, &part[..192]).is_none());
+        assert!(MatrixI8::with_stride(32, 8, usize::MAX, &scale, part).is_none());
+    }
+}
