@@ -2,8 +2,8 @@
 
     python table.py RESULTS.jsonl README
 
-Puts the tables, and kernels.txt beside RESULTS where it is there, between `<!-- NAME -->` and `<!-- /NAME -->` of
-README, NAME being that of the file; what README has no place for is printed. Draws RESULTS.svg. One thread is
+Puts the tables, and kernels.txt beside RESULTS where it is there, between `<!-- NAME -->` and
+`<!-- /NAME -->` of README, NAME being that of the file; what README has no place for is printed. Draws roofline.svg beside RESULTS. One thread is
 compared per CPU second, several per second of wall clock. Standard library only.
 """
 
@@ -130,7 +130,8 @@ def about(machine: dict, rows: list[Row]) -> str:
     m, whit = machine["machine"], rows[0].whit
     family, model = m["cpu_family_model"]
     mebibytes = lambda size: f"{int(size.rstrip('K')) // 1024} MiB"
-    caches = ", ".join(f"{level} {mebibytes(size)}" for level, size in m["caches"].items() if level != "L1")
+    outer = [(level, size) for level, size in m["caches"].items() if level != "L1"]
+    caches = ", ".join(f"{level} {mebibytes(size)}" for level, size in outer)
     lines = [line for row in rows for line in row.peers.values()]
     versions = {line["engine"] + " " + line["version"].split()[-1] for line in lines}
     changed = " with uncommitted changes" if machine["modified"] else ""
@@ -162,11 +163,16 @@ def main() -> None:
     unit = "CPU second" if rows[0].per == "cpu_s" else "second"
     text = ["", about(machine, rows), ""]
     for phase, what in (("decode", "128 tokens"), ("prefill", "512 tokens")):
-        text += [f"**{phase.capitalize()}**, {what}, tokens per {unit}; beside a peer, how many times as fast whit is:", ""]
+        text.append(
+            f"**{phase.capitalize()}**, {what}, tokens per {unit}; beside a peer, how many times as fast whit is:"
+        )
+        text.append("")
         text += [*table(rows, phase), ""]
     text += ["**Load time and peak memory**, the peers' without their Python interpreter:", "", *memory(rows), "", ""]
     place(readme, results.stem, "\n".join(text))
-    results.with_suffix(".svg").write_text(roofline.picture(rows, unit))
+    threads = rows[0].whit["threads"]
+    picture = "roofline.svg" if threads == 1 else f"roofline-{threads}.svg"
+    results.with_name(picture).write_text(roofline.picture(rows, unit))
     kernels = results.with_name("kernels.txt")
     if kernels.exists():
         place(readme, "kernels", f"\n```text\n{kernels.read_text()}```\n\n")
