@@ -6,8 +6,9 @@
 #     sh benches/compare.sh PEERS_DIR [SHAPE…]        # writes benches/results/threads-1.jsonl,
 #                                                     its picture, and the tables in benches/README.md
 #
-# ROUNDS (3), REPEATS (3, each a median of so many in every round), THREADS (1), FORMATS (int8 int4 int4-all) and
-# RESULTS (benches/results) change that. Models lie in PEERS_DIR/models; whit's are made anew.
+# ROUNDS (3), REPEATS (3, each a median of so many in every round), THREADS (1) and FORMATS (int8 int4 int4-all)
+# change that. RESULTS=DIRECTORY writes there instead and prints the tables: use it for a part or a trial. Models lie
+# in PEERS_DIR/models; whit's are made anew.
 set -eu
 
 [ $# -ge 1 ] || { echo "usage: compare.sh PEERS_DIR [SHAPE...]" >&2; exit 2; }
@@ -64,4 +65,8 @@ for round in $(seq "${ROUNDS:-3}"); do
     done
 done
 mv "$lines.part" "$lines"
-$python "$here/peers/table.py" "$lines" "$here/README.md"
+if [ -n "${RESULTS:-}" ]; then
+    $python "$here/peers/table.py" "$lines"
+else
+    $python "$here/peers/table.py" "$lines" "$here/README.md"
+fi

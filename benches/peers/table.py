@@ -1,10 +1,11 @@
 """Medians and ratios of a results file of `compare.sh`, as Markdown and as a picture.
 
-    python table.py RESULTS.jsonl README
+    python table.py RESULTS.jsonl [README]
 
 Puts the tables, and kernels.txt beside RESULTS where it is there, between `<!-- NAME -->` and
-`<!-- /NAME -->` of README, NAME being that of the file; what README has no place for is printed. Draws roofline.svg beside RESULTS. One thread is
-compared per CPU second, several per second of wall clock. Standard library only.
+`<!-- /NAME -->` of README, NAME being that of the file; what has no place there is printed. Draws
+roofline.svg beside RESULTS. One thread is compared per CPU second, several per second of wall clock.
+Standard library only.
 """
 
 import json
@@ -141,13 +142,14 @@ def about(machine: dict, rows: list[Row]) -> str:
         f"{m['cpu']} (family {family}, model {model}), {m['cores']} cores, {caches}; {', '.join(m['features'])}; "
         f"AMX {'yes' if m['amx'] else 'no'}. whit {machine['commit']}{changed}, backend {whit['backend']}; "
         f"{', '.join(sorted(versions))}. {machine['date']}, {threads}, integer peak {peak:.0f} GMAC/s, "
-        f"load average before: {m['load_before']}. whit measured {whit['lines']} times, peers {lines[0]['lines']}, each the median of {whit['repeats']}; medians of those."
+        f"load average before: {m['load_before']}. whit measured {whit['lines']} times, "
+        f"peers {min((line['lines'] for line in lines), default=0)}, each the median of {whit['repeats']}; medians of those."
     )
 
 
-def place(readme: Path, name: str, text: str) -> None:
+def place(readme: Path | None, name: str, text: str) -> None:
     """Replaces what stands between the marks of `name`."""
-    whole = readme.read_text()
+    whole = readme.read_text() if readme else ""
     marks = re.compile(f"(<!-- {name} -->\\n).*?(<!-- /{name} -->)", re.DOTALL)
     if marks.search(whole):
         readme.write_text(marks.sub(lambda found: found[1] + text + found[2], whole))
@@ -156,7 +158,7 @@ def place(readme: Path, name: str, text: str) -> None:
 
 
 def main() -> None:
-    results, readme = map(Path, sys.argv[1:])
+    results, readme, *_ = [*map(Path, sys.argv[1:]), None]
     machine, runs = read(results)
     order = [(shape, form) for engine, shape, form in runs if engine == "whit"]
     rows = [Row(runs, shape, form) for shape, form in dict.fromkeys(order)]
