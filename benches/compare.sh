@@ -18,9 +18,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 threads=${THREADS:-1}
 repeats=${REPEATS:-3}
 results=${RESULTS:-$here/results}
-lines="$results/threads-$threads.jsonl"
 python="$root/bin/python -B"
 mkdir -p "$results"
+results=$(cd "$results" && pwd)
+lines="$results/threads-$threads.jsonl"
 
 # Of another commit, perhaps.
 rm -f "$root/models/"*.whit
@@ -36,11 +37,6 @@ whit() {
 # peer SHAPE FORMAT BUILD
 peer() {
     SHAPES=$1 FORMATS=$2 BUILDS=$3 REPEATS=$repeats sh "$here/peers/run.sh" "$root" "$threads"
-}
-
-# A line with the round in front of the other keys.
-round() {
-    sed "s/^{/{\"round\": $1, /"
 }
 
 $python "$here/peers/machine.py" > "$lines.part"
@@ -60,10 +56,13 @@ for round in $(seq "${ROUNDS:-3}"); do
                 if [ "$format" = int8 ] && $python -c "import ctranslate2" 2>/dev/null; then
                     peer "$shape" int8 "$build"
                 fi
-            done | round "$round" >> "$lines.part"
+            done > "$lines.turn.part"
+            # Not a pipe: it would hide that a measurement failed.
+            sed "s/^{/{\"round\": $round, /" "$lines.turn.part" >> "$lines.part"
         done
     done
 done
+rm "$lines.turn.part"
 mv "$lines.part" "$lines"
 if [ -n "${RESULTS:-}" ]; then
     $python "$here/peers/table.py" "$lines"
