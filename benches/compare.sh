@@ -6,8 +6,9 @@
 #     sh benches/compare.sh PEERS_DIR [SHAPE…]        # writes benches/results/threads-1.jsonl,
 #                                                     its picture, and the tables in benches/README.md
 #
-# ROUNDS (3), REPEATS (3, each a median of so many in every round), THREADS (1), FORMATS (int8 int4 int4-all) and
-# RESULTS (benches/results) change that. Models lie in PEERS_DIR/models; whit's are made anew.
+# ROUNDS (3), REPEATS (3, each a median of so many in every round), THREADS (1) and FORMATS (int8 int4 int4-all)
+# change that. RESULTS=DIRECTORY writes there instead and prints the tables: use it for a part or a trial. Models lie
+# in PEERS_DIR/models; whit's are made anew.
 set -eu
 
 [ $# -ge 1 ] || { echo "usage: compare.sh PEERS_DIR [SHAPE...]" >&2; exit 2; }
@@ -17,9 +18,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 threads=${THREADS:-1}
 repeats=${REPEATS:-3}
 results=${RESULTS:-$here/results}
-lines="$results/threads-$threads.jsonl"
 python="$root/bin/python -B"
 mkdir -p "$results"
+results=$(cd "$results" && pwd)
+lines="$results/threads-$threads.jsonl"
 
 # Of another commit, perhaps.
 rm -f "$root/models/"*.whit
@@ -35,11 +37,6 @@ whit() {
 # peer SHAPE FORMAT BUILD
 peer() {
     SHAPES=$1 FORMATS=$2 BUILDS=$3 REPEATS=$repeats sh "$here/peers/run.sh" "$root" "$threads"
-}
-
-# A line with the round in front of the other keys.
-round() {
-    sed "s/^{/{\"round\": $1, /"
 }
 
 $python "$here/peers/machine.py" > "$lines.part"
@@ -59,9 +56,16 @@ for round in $(seq "${ROUNDS:-3}"); do
                 if [ "$format" = int8 ] && $python -c "import ctranslate2" 2>/dev/null; then
                     peer "$shape" int8 "$build"
                 fi
-            done | round "$round" >> "$lines.part"
+            done > "$lines.turn.part"
+            # Not a pipe: it would hide that a measurement failed.
+            sed "s/^{/{\"round\": $round, /" "$lines.turn.part" >> "$lines.part"
         done
     done
 done
+rm "$lines.turn.part"
 mv "$lines.part" "$lines"
-$python "$here/peers/table.py" "$lines" "$here/README.md"
+if [ -n "${RESULTS:-}" ]; then
+    $python "$here/peers/table.py" "$lines"
+else
+    $python "$here/peers/table.py" "$lines" "$here/README.md"
+fi

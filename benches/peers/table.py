@@ -1,10 +1,11 @@
 """Medians and ratios of a results file of `compare.sh`, as Markdown and as a picture.
 
-    python table.py RESULTS.jsonl README
+    python table.py RESULTS.jsonl [README]
 
-Puts the tables, and kernels.txt beside RESULTS where it is there, between `<!-- NAME -->` and `<!-- /NAME -->` of
-README, NAME being that of the file; what README has no place for is printed. Draws RESULTS.svg. One thread is
-compared per CPU second, several per second of wall clock. Standard library only.
+Puts the tables, and kernels.txt beside RESULTS where it is there, between `<!-- NAME -->` and
+`<!-- /NAME -->` of README, NAME being that of the file; what has no place there is printed. Draws
+roofline.svg beside RESULTS. One thread is compared per CPU second, several per second of wall clock.
+Standard library only.
 """
 
 import json
@@ -130,7 +131,8 @@ def about(machine: dict, rows: list[Row]) -> str:
     m, whit = machine["machine"], rows[0].whit
     family, model = m["cpu_family_model"]
     mebibytes = lambda size: f"{int(size.rstrip('K')) // 1024} MiB"
-    caches = ", ".join(f"{level} {mebibytes(size)}" for level, size in m["caches"].items() if level != "L1")
+    outer = [(level, size) for level, size in m["caches"].items() if level != "L1"]
+    caches = ", ".join(f"{level} {mebibytes(size)}" for level, size in outer)
     lines = [line for row in rows for line in row.peers.values()]
     versions = {line["engine"] + " " + line["version"].split()[-1] for line in lines}
     changed = " with uncommitted changes" if machine["modified"] else ""
@@ -140,13 +142,14 @@ def about(machine: dict, rows: list[Row]) -> str:
         f"{m['cpu']} (family {family}, model {model}), {m['cores']} cores, {caches}; {', '.join(m['features'])}; "
         f"AMX {'yes' if m['amx'] else 'no'}. whit {machine['commit']}{changed}, backend {whit['backend']}; "
         f"{', '.join(sorted(versions))}. {machine['date']}, {threads}, integer peak {peak:.0f} GMAC/s, "
-        f"load average before: {m['load_before']}. whit measured {whit['lines']} times, peers {lines[0]['lines']}, each the median of {whit['repeats']}; medians of those."
+        f"load average before: {m['load_before']}. whit measured {whit['lines']} times, "
+        f"peers {min((line['lines'] for line in lines), default=0)}, each the median of {whit['repeats']}; medians of those."
     )
 
 
-def place(readme: Path, name: str, text: str) -> None:
+def place(readme: Path | None, name: str, text: str) -> None:
     """Replaces what stands between the marks of `name`."""
-    whole = readme.read_text()
+    whole = readme.read_text() if readme else ""
     marks = re.compile(f"(<!-- {name} -->\\n).*?(<!-- /{name} -->)", re.DOTALL)
     if marks.search(whole):
         readme.write_text(marks.sub(lambda found: found[1] + text + found[2], whole))
@@ -155,18 +158,23 @@ def place(readme: Path, name: str, text: str) -> None:
 
 
 def main() -> None:
-    results, readme = map(Path, sys.argv[1:])
+    results, readme, *_ = [*map(Path, sys.argv[1:]), None]
     machine, runs = read(results)
     order = [(shape, form) for engine, shape, form in runs if engine == "whit"]
     rows = [Row(runs, shape, form) for shape, form in dict.fromkeys(order)]
     unit = "CPU second" if rows[0].per == "cpu_s" else "second"
     text = ["", about(machine, rows), ""]
     for phase, what in (("decode", "128 tokens"), ("prefill", "512 tokens")):
-        text += [f"**{phase.capitalize()}**, {what}, tokens per {unit}; beside a peer, how many times as fast whit is:", ""]
+        text.append(
+            f"**{phase.capitalize()}**, {what}, tokens per {unit}; beside a peer, how many times as fast whit is:"
+        )
+        text.append("")
         text += [*table(rows, phase), ""]
     text += ["**Load time and peak memory**, the peers' without their Python interpreter:", "", *memory(rows), "", ""]
     place(readme, results.stem, "\n".join(text))
-    results.with_suffix(".svg").write_text(roofline.picture(rows, unit))
+    threads = rows[0].whit["threads"]
+    picture = "roofline.svg" if threads == 1 else f"roofline-{threads}.svg"
+    results.with_name(picture).write_text(roofline.picture(rows, unit))
     kernels = results.with_name("kernels.txt")
     if kernels.exists():
         place(readme, "kernels", f"\n```text\n{kernels.read_text()}```\n\n")
