@@ -3,10 +3,11 @@
 # meets both: whit, llama.cpp, whit, llama.cpp without AMX, and for int8 whit and CTranslate2 where it is there.
 #
 #     sh benches/peers/setup.sh PEERS_DIR             # once
-#     sh benches/compare.sh PEERS_DIR [SHAPE…]        # writes benches/results/threads-1.jsonl and its tables
+#     sh benches/compare.sh PEERS_DIR [SHAPE…]        # writes benches/results/threads-1.jsonl,
+#                                                     its picture, and the tables in benches/README.md
 #
 # ROUNDS (3), REPEATS (3, each a median of so many in every round), THREADS (1), FORMATS (int8 int4 int4-all) and
-# RESULTS (benches/results) change that. Models are kept in PEERS_DIR/models.
+# RESULTS (benches/results) change that. Models lie in PEERS_DIR/models; whit's are made anew.
 set -eu
 
 [ $# -ge 1 ] || { echo "usage: compare.sh PEERS_DIR [SHAPE...]" >&2; exit 2; }
@@ -20,6 +21,8 @@ lines="$results/threads-$threads.jsonl"
 python="$root/bin/python -B"
 mkdir -p "$results"
 
+# Of another commit, perhaps.
+rm -f "$root/models/"*.whit
 cd "$here/.."
 cargo bench --quiet --package whit-benches --bench models --no-run
 
@@ -61,4 +64,4 @@ for round in $(seq "${ROUNDS:-3}"); do
     done
 done
 mv "$lines.part" "$lines"
-$python "$here/peers/table.py" "$lines" "$results"
+$python "$here/peers/table.py" "$lines" "$here/README.md"

@@ -48,7 +48,7 @@ impl Default for Options {
             threads: 1,
             prompt_tokens: 512,
             decode_tokens: 128,
-            batch: 64,
+            batch: 128,
             repeats: 5,
             backend: None,
             cache: None,

@@ -7,7 +7,7 @@ seconds=${1:-60}
 cd "$(dirname "$0")/../.." || exit 1
 fuzz="cargo +nightly fuzz"
 if ! $fuzz --version >/dev/null 2>&1; then
-    cargo +nightly install cargo-fuzz --locked || exit 1
+    cargo +nightly install cargo-fuzz --locked --debug || exit 1
 fi
 cargo run --quiet -p whit-tests --bin fuzz-seeds -- tests/fuzz/corpus || exit 1
 $fuzz build --fuzz-dir tests/fuzz || exit 1

@@ -9,7 +9,7 @@ use whit::threads::ThreadPool;
 use whit::{CacheKind, Model, SessionOptions};
 
 /// Tokens in one pass over the weights when a prompt is read: more gain little, and cost memory.
-pub(super) const BATCH: usize = 64;
+pub(super) const BATCH: usize = 128;
 
 /// A thread that has less to read of a token costs more in waiting than it saves.
 const BYTES_PER_THREAD: u64 = 1 << 20;
