@@ -29,7 +29,7 @@ impl<const N: usize> Aligned<[u8; N]> {
     }
 }
 
-/// Includes a `.whit` file in the program as a `&'static Aligned<[u8; N]>`.
+/// Includes a `.whit` file in the program as a `&'static [u8]` that starts at a multiple of 64.
 ///
 /// # Example
 /// ```ignore

@@ -5,6 +5,7 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod activations;
 #[cfg(feature = "std")]
 mod aligned;
 mod architecture;
@@ -39,3 +40,8 @@ pub use model::Model;
 pub use sampler::Sampling;
 pub use session::Session;
 pub use tokenizer::Token;
+
+/// The program in the README, compiled.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

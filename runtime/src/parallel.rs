@@ -144,8 +144,10 @@ pub fn over_blocks(
     workers.run(&|worker| {
         if worker < count {
             let own = share(blocks, worker, count);
-            // SAFETY: the shares of two workers do not overlap, and `out` is not used until all have returned.
-            let mut part = unsafe { out.part(own.start * LANES..own.end * LANES) };
+            let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
+            // SAFETY: the shares of two workers do not overlap, nor do their columns, because they saturate; `out` is
+            // not used until all have returned.
+            let mut part = unsafe { out.part(columns) };
             job(&mut part, own);
         }
     });
@@ -186,6 +188,7 @@ impl<'a, T> Shared<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn shares_cover_everything_once_in_order() {
@@ -201,6 +204,30 @@ mod tests {
                 assert_eq!(next, units);
             }
         }
+    }
+
+    #[test]
+    fn columns_of_two_workers_never_overlap_however_many_blocks_are_asked_for() {
+        /// Four calls, one after the other.
+        #[derive(Debug)]
+        struct Four;
+        // SAFETY: no two calls are ever under way at once.
+        unsafe impl Workers for Four {
+            fn count(&self) -> usize {
+                4
+            }
+            fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+                (0..4).for_each(job);
+            }
+        }
+        let mut buffer = [0.0; 32];
+        let mut out = Columns::new(&mut buffer, 1, 32);
+        let covered = AtomicUsize::new(0);
+        // A share of these blocks starts at a column beyond `usize`, which must not come round to the first ones.
+        over_blocks(&Four, usize::MAX / 8 + 5, &mut out, |part, _| {
+            covered.fetch_add(part.columns().len(), Ordering::Relaxed);
+        });
+        assert_eq!(covered.into_inner(), 32);
     }
 
     #[test]

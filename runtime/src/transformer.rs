@@ -212,7 +212,6 @@ impl<K: Kernels> Pass<'_, '_, K> {
         Vectors { data: hidden, tokens: self.tokens, stride: self.layout.hidden_stride }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn project(
         &self,
         role: Role,

@@ -1,9 +1,8 @@
 //! Square root, correctly rounded everywhere: the hardware instruction where there is one, else integer arithmetic.
 //!
 //! IEEE 754 fixes every bit of a square root, so the two forms agree; the software form is compiled and tested on every
-//! target. This file is exempt from the ban on unsafe code for the one instruction that `core` offers only as an
-//! intrinsic.
-#![allow(unsafe_code)]
+//! target.
+#![allow(unsafe_code, reason = "the one instruction that `core` offers only as an intrinsic, or not at all")]
 
 /// √x, correctly rounded (error at most ½ ULP, half to even).
 ///
