@@ -97,7 +97,8 @@ fn the_converters_evaluation_finds_the_same_loss() {
         let text = Text::new(text.as_bytes(), Some("<|endoftext|>"));
         let windows = Windows::new(&text, tokenizer, 512, usize::MAX).expect("encoded");
         let theirs = evaluate(&model, None, &windows, &Inline, |_| ()).expect("evaluated").score;
-        let ours = loss(&model, CacheKind::F32, &stories);
+        // Both with the cache that the file asks for.
+        let ours = loss(&model, model.options(1).cache, &stories);
         assert_eq!(windows.tokens(), ours.tokens);
         assert!((theirs.nats_per_token - ours.nats_per_token).abs() < 1e-9, "{theirs:?} {ours:?}");
         let bits = ours.nats_per_token * ours.tokens as f64 / std::f64::consts::LN_2;
