@@ -15,21 +15,22 @@ impl Map {
     ///
     /// # Errors
     /// If it cannot be opened or mapped, or is not a regular file: a pipe or a device has no length to map.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "the system promises nothing about who else writes to the file")]
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         // Asked before opening: opening a pipe would wait for its writer.
         if !std::fs::metadata(path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let file = File::open(path)?;
-        // SAFETY: the map is read-only and private to this value. Its bytes are only ever read as plain numbers,
-        // for which every value is checked or harmless, so a concurrent writer cannot break an invariant.
+        // SAFETY: the map is read-only and private to this value, and a regular file is mapped. That nobody changes or
+        // shortens the file meanwhile is beyond this program; its bytes are read as plain numbers whose every value
+        // is harmless, so that a writer spoils results, and one that shortens the file ends the process.
         Ok(Self(unsafe { Mmap::map(&file)? }))
     }
 
     /// Gives back the memory of the pages that hold `range`; reading them again brings them in again. Without this, a
     /// program that reads a whole map once counts all of it as its own until memory is short.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "advice about pages that may lose what was written to them")]
     pub(crate) fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
         {

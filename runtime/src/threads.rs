@@ -23,6 +23,19 @@ const SPINS: u32 = 1_000;
 
 /// Threads that wait for jobs. The caller of [`Workers::run`] is one of the workers; a job must not itself call
 /// `run` on the same pool.
+///
+/// # Example
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use whit::{parallel::Workers, threads::ThreadPool};
+/// let pool = ThreadPool::for_all_cpus()?;
+/// let calls = AtomicUsize::new(0);
+/// pool.run(&|_worker| {
+///     calls.fetch_add(1, Ordering::Relaxed);
+/// });
+/// assert_eq!(calls.into_inner(), pool.count());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ThreadPool {
     state: Arc<State>,

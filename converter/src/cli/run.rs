@@ -17,7 +17,7 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use whit::parallel::Workers;
-use whit::sampler::{Sampler, Sampling};
+use whit::sampler::{Sampler, Sampling, SamplingError};
 use whit::tokenizer::{EncodeOptions, encode_bound};
 use whit::{Error, Finish, Model, Session, Token};
 
@@ -190,7 +190,9 @@ fn sampling(args: &Args, model: &Model<'_>, file: &ModelFile) -> Result<Sampling
         penalty_window: own.penalty_window,
         seed: args.seed.unwrap_or(own.seed),
     };
-    Sampler::new(sampling).map_err(|error| Failure::Usage(error.to_string()))?;
+    // The file's own settings are in range, so it is an option; options are named as settings are, but for the dashes.
+    let option = |error: SamplingError| Failure::Usage(format!("--{}", error.to_string().replace('_', "-")));
+    Sampler::new(sampling).map_err(option)?;
     Ok(sampling)
 }
 

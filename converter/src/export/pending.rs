@@ -2,7 +2,7 @@
 
 use super::error::ExportError;
 use super::tables::Tables;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use whit::format::{Crc32, Golden};
@@ -33,6 +33,10 @@ pub struct Pending {
 impl Pending {
     /// An empty file in the folder of `out`.
     pub(super) fn create(tables: Tables, out: &Path) -> Result<Self, ExportError> {
+        if !folder(out).is_dir() {
+            let problem = "its folder does not exist; make it, or choose another";
+            return Err(ExportError::io(out)(io::Error::new(io::ErrorKind::NotFound, problem)));
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".whit-").suffix(".part");
         // Temporary files are private; this one becomes an ordinary file, subject to the umask.
@@ -98,7 +102,7 @@ impl Pending {
         Ok(report)
     }
 
-    fn checksum_from(&mut self, start: u64) -> std::io::Result<u32> {
+    fn checksum_from(&mut self, start: u64) -> io::Result<u32> {
         let file = self.file.as_file_mut();
         file.seek(SeekFrom::Start(start))?;
         let mut crc = Crc32::default();

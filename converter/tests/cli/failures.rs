@@ -23,9 +23,9 @@ fn wrong_usage_exits_with_2_and_says_what_is_right() {
         (&["run", "m.whit", "--tune", "high"], "--tune"),
         (
             &["run", "m.whit", "--temperature", "-1"],
-            "temperature: expected 0 (greedy) or 0.01 to 100, found -1",
+            "--temperature: expected 0 (greedy) or 0.01 to 100, found -1",
         ),
-        (&["run", "m.whit", "--top-p", "2"], "top_p: expected 0 to 1"),
+        (&["run", "m.whit", "--top-p", "2"], "--top-p: expected 0 to 1"),
         (&["run", "m.whit", "--context", "49"], "at most 48"),
         (&["run", "m.whit", "--stop", ""], "--stop: "),
         (&["run", "m.whit", "--weights", "int8"], "are for checkpoints"),

@@ -1,6 +1,6 @@
 //! Architecture as data: the fixed record that says what a model computes.
 
-use super::{read_u32, tensors::Role};
+use super::{Role, read_u32};
 use crate::architecture::{Activation, NormKind, NormPlace, Pairing, Positions};
 use crate::error::Error;
 

@@ -5,20 +5,24 @@
 
 mod checksum;
 mod description;
+mod encoding;
 mod file;
 mod golden;
 mod metadata;
+mod role;
 mod sampling;
 mod tensors;
 
 pub use crate::architecture::{NormKind, NormPlace, Positions};
 pub use checksum::Crc32;
 pub use description::Description;
+pub use encoding::{Encoding, TensorLayout};
 pub use file::{File, HEADER_LEN, MAGIC, Section, TABLE_SECTIONS, VERSION, Writer};
 pub use golden::Golden;
 pub use metadata::{Metadata, encode_entry};
+pub use role::Role;
 pub use sampling::SamplingDefaults;
-pub use tensors::{Encoding, Role, Slots, TENSOR_ENTRY_LEN, TensorEntry, TensorLayout, Tensors};
+pub use tensors::{Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors};
 
 /// Sections, tensors and the parts of a tensor start at multiples of this.
 pub const ALIGNMENT: usize = 64;

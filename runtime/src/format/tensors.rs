@@ -3,230 +3,9 @@
 //! Tensors stand in one canonical order that follows from the model description, each at the next multiple of 64:
 //! so the table proves itself in one pass, and a tensor is found by arithmetic instead of by name.
 
-use super::{ALIGNMENT, Description, align, read_u16, read_u32, read_u64};
+use super::{ALIGNMENT, Description, Encoding, Role, align, read_u16, read_u32, read_u64};
 use crate::error::Error;
-use crate::tensor::{
-    MAX_COLS_I4, MAX_COLS_I8, Matrix, MatrixF16, MatrixF32, MatrixI4, MatrixI8, padded_rows,
-};
-
-/// What a tensor is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u16)]
-pub enum Role {
-    /// Token embedding, `[vocabulary, width]`; also the output head where it is tied.
-    Embedding = 1,
-    /// Learned positions, `[context, width]`.
-    Positions = 2,
-    /// Rotary frequencies in radians per position, `[rotary_width / 2]`.
-    RotaryFrequencies = 3,
-    /// Weight of the norm of the attention half, `[width]`.
-    AttentionNorm = 4,
-    /// Its bias.
-    AttentionNormBias = 5,
-    /// Query, key and value projections, `[query_width + 2 kv_width, width]`.
-    Qkv = 6,
-    /// Their bias.
-    QkvBias = 7,
-    /// Attention output projection, `[width, query_width]`.
-    AttentionOut = 8,
-    /// Its bias.
-    AttentionOutBias = 9,
-    /// Weight of the norm of the feed-forward half, `[width]`.
-    FfnNorm = 10,
-    /// Its bias.
-    FfnNormBias = 11,
-    /// Feed-forward input projection, `[hidden, width]`, or gate then up, `[2 hidden, width]`.
-    FfnUp = 12,
-    /// Its bias.
-    FfnUpBias = 13,
-    /// Feed-forward output projection, `[width, hidden]`.
-    FfnDown = 14,
-    /// Its bias.
-    FfnDownBias = 15,
-    /// Weight of the last norm, `[width]`.
-    FinalNorm = 16,
-    /// Its bias.
-    FinalNormBias = 17,
-    /// Output head, `[vocabulary, width]`.
-    Head = 18,
-    /// Its bias.
-    HeadBias = 19,
-}
-
-impl Role {
-    /// All roles in the order of a file; those from [`Role::AttentionNorm`] to [`Role::FfnDownBias`] repeat for
-    /// every layer.
-    pub const ALL: [Self; 19] = [
-        Self::Embedding,
-        Self::Positions,
-        Self::RotaryFrequencies,
-        Self::AttentionNorm,
-        Self::AttentionNormBias,
-        Self::Qkv,
-        Self::QkvBias,
-        Self::AttentionOut,
-        Self::AttentionOutBias,
-        Self::FfnNorm,
-        Self::FfnNormBias,
-        Self::FfnUp,
-        Self::FfnUpBias,
-        Self::FfnDown,
-        Self::FfnDownBias,
-        Self::FinalNorm,
-        Self::FinalNormBias,
-        Self::Head,
-        Self::HeadBias,
-    ];
-
-    /// The name that messages use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Embedding => "embedding",
-            Self::Positions => "positions",
-            Self::RotaryFrequencies => "rotary.frequencies",
-            Self::AttentionNorm => "attention.norm",
-            Self::AttentionNormBias => "attention.norm.bias",
-            Self::Qkv => "attention.qkv",
-            Self::QkvBias => "attention.qkv.bias",
-            Self::AttentionOut => "attention.out",
-            Self::AttentionOutBias => "attention.out.bias",
-            Self::FfnNorm => "ffn.norm",
-            Self::FfnNormBias => "ffn.norm.bias",
-            Self::FfnUp => "ffn.up",
-            Self::FfnUpBias => "ffn.up.bias",
-            Self::FfnDown => "ffn.down",
-            Self::FfnDownBias => "ffn.down.bias",
-            Self::FinalNorm => "final.norm",
-            Self::FinalNormBias => "final.norm.bias",
-            Self::Head => "head",
-            Self::HeadBias => "head.bias",
-        }
-    }
-
-    /// Whether every layer has one.
-    pub const fn per_layer(self) -> bool {
-        let id = self as u16;
-        id >= Self::AttentionNorm as u16 && id <= Self::FfnDownBias as u16
-    }
-
-    /// Whether it is a weight matrix, which may have any encoding; the others are f32 vectors.
-    pub const fn is_matrix(self) -> bool {
-        matches!(
-            self,
-            Self::Embedding
-                | Self::Positions
-                | Self::Qkv
-                | Self::AttentionOut
-                | Self::FfnUp
-                | Self::FfnDown
-                | Self::Head
-        )
-    }
-}
-
-/// How the numbers of a tensor are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// IEEE binary32, row-major.
-    F32,
-    /// IEEE binary16, row-major.
-    F16,
-    /// int8 with one f32 scale per row, packed by 16 rows × 4 columns.
-    I8,
-    /// int4 with one f32 scale per row and, unless `group` is 0, one int8 scale per group of columns; packed by 16
-    /// rows × 8 columns.
-    I4 {
-        /// Columns in a group: 16, 32, 64, 128, or 0 for the whole row.
-        group: u16,
-    },
-}
-
-impl Encoding {
-    fn code(self) -> (u16, u16) {
-        match self {
-            Self::F32 => (0, 0),
-            Self::F16 => (1, 0),
-            Self::I8 => (2, 0),
-            Self::I4 { group } => (3, group),
-        }
-    }
-
-    fn from_code(code: u16, group: u16) -> Option<Self> {
-        match (code, group) {
-            (0, 0) => Some(Self::F32),
-            (1, 0) => Some(Self::F16),
-            (2, 0) => Some(Self::I8),
-            (3, group) if MatrixI4::is_group(group as usize) => Some(Self::I4 { group }),
-            _ => None,
-        }
-    }
-
-    /// Widest matrix whose sums stay exact.
-    pub const fn max_cols(self) -> usize {
-        match self {
-            Self::F32 | Self::F16 | Self::I8 => MAX_COLS_I8,
-            Self::I4 { .. } => MAX_COLS_I4,
-        }
-    }
-
-    /// Where the parts of a `rows` × `cols` tensor lie.
-    pub const fn layout(self, rows: usize, cols: usize) -> TensorLayout {
-        match self {
-            Self::F32 => TensorLayout::of([0, 0], rows as u64 * cols as u64 * 4),
-            Self::F16 => TensorLayout::of([0, 0], rows as u64 * cols as u64 * 2),
-            Self::I8 => {
-                TensorLayout::of([padded_rows(rows) as u64 * 4, 0], packed_len(rows, cols.div_ceil(4)))
-            }
-            Self::I4 { group } => {
-                let scales = if group == 0 { 0 } else { cols.div_ceil(group as usize) as u64 };
-                let scales = padded_rows(rows) as u64 * scales;
-                TensorLayout::of([padded_rows(rows) as u64 * 4, scales], packed_len(rows, cols.div_ceil(8)))
-            }
-        }
-    }
-}
-
-const fn packed_len(rows: usize, steps: usize) -> u64 {
-    padded_rows(rows) as u64 / 16 * steps as u64 * 64
-}
-
-/// Lengths in bytes of the parts of a tensor: row scales, group scales, numbers. Each part starts at a multiple
-/// of 64, the gaps hold zeros.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TensorLayout {
-    /// f32 row scales, `[padded rows]`.
-    pub row_scales: u64,
-    /// int8 group scales, `[rows / 16][groups][16]`.
-    pub group_scales: u64,
-    /// The numbers themselves.
-    pub numbers: u64,
-}
-
-impl TensorLayout {
-    const fn of(scales: [u64; 2], numbers: u64) -> Self {
-        Self { row_scales: scales[0], group_scales: scales[1], numbers }
-    }
-
-    /// Offset of the group scales.
-    pub const fn group_scales_at(&self) -> u64 {
-        align(self.row_scales)
-    }
-
-    /// Offset of the numbers.
-    pub const fn numbers_at(&self) -> u64 {
-        self.group_scales_at() + align(self.group_scales)
-    }
-
-    /// Bytes of the whole tensor.
-    pub const fn len(&self) -> u64 {
-        self.numbers_at() + self.numbers
-    }
-
-    /// Whether the tensor has no bytes.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
+use crate::tensor::{Matrix, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
 
 /// Bytes of one entry of the tensor table.
 pub const TENSOR_ENTRY_LEN: usize = 32;
@@ -359,9 +138,14 @@ impl<'a> Tensors<'a> {
     /// overlaps, exactly covering `data`.
     ///
     /// # Errors
-    /// [`Error::Description`], [`Error::Tensor`] or [`Error::Section`] saying what is wrong.
+    /// [`Error::Description`], [`Error::Tensor`] or [`Error::Section`] saying what is wrong; [`Error::Misaligned`]
+    /// if `data` does not start at a multiple of 64.
     pub fn parse(description: &Description, table: &'a [u8], data: &'a [u8]) -> Result<Self, Error> {
         description.check()?;
+        let excess = data.as_ptr().addr() % ALIGNMENT;
+        if excess != 0 && !data.is_empty() {
+            return Err(Error::Misaligned { part: "the tensor data", excess });
+        }
         let slots = Slots::new(description);
         if table.len() != slots.total() * TENSOR_ENTRY_LEN {
             return Err(Error::Section {

@@ -74,8 +74,9 @@ impl<'a> Quads<'a> {
     /// The tokens from `token` on of columns `start ..` of a panel.
     #[inline(always)]
     fn new(panel: &Panel<'a>, token: usize, start: usize) -> Self {
-        let quads = panel.data.as_chunks().0;
-        Self { data: &quads[start / 4 * panel.width + token..], stride: panel.width }
+        // Without columns there are no quads, not even the first token's.
+        let quads = panel.data.as_chunks().0.get(start / 4 * panel.width + token..);
+        Self { data: quads.unwrap_or_default(), stride: panel.width }
     }
 
     /// Each of `weights` with the four values of each of `T` tokens at that step.
@@ -419,7 +420,8 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
     ) {
         let (groups, scales) = (unpacked.steps::<R>().as_chunks::<Q>().0, unpacked.scales::<R>());
         let mut offsets = [[0; T]; STRETCH / 16];
-        let halves = &at.panel.sums.as_chunks::<2>().0[at.start / 32 * at.panel.width + at.token..];
+        let halves = at.panel.sums.as_chunks::<2>().0.get(at.start / 32 * at.panel.width + at.token..);
+        let halves = halves.unwrap_or_default();
         for (i, halves) in halves.chunks(at.panel.width).take(STRETCH / 32).enumerate() {
             for (t, [a, b]) in halves.iter().take(T).map(|half| half.map(i32::from)).enumerate() {
                 if Q == 4 {

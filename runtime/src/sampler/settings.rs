@@ -129,7 +129,7 @@ impl Sampling {
 /// A setting out of its range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names and the messages say it")]
 pub enum SamplingError {
     Temperature { found: f32 },
     TopP { found: f32 },

@@ -192,7 +192,7 @@ impl Pattern {
 /// A stop that cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names and the messages say it")]
 pub enum StopError {
     EmptyString,
     StringTooLong { bytes: usize },

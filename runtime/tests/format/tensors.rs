@@ -1,9 +1,11 @@
 //! The tensor table: what comes back, one attack per error, and payloads of any bytes.
 
-use crate::fixture::{description, entries, parts};
+use crate::fixture::{Bytes, Parts, description, entries, parts};
 use crate::header::assert_problem;
 use whit::Error;
-use whit::format::{Description, Encoding, File, Positions, Role, Slots, TENSOR_ENTRY_LEN};
+use whit::format::{
+    Description, Encoding, File, Positions, Role, Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors, align,
+};
 use whit::quant::row_to_f32;
 
 /// Parses the small file with its tensor table changed.
@@ -117,6 +119,31 @@ fn a_matrix_too_wide_for_int4_is_an_error() {
     let error = File::parse(&parts.write()).map(|_| ()).expect_err("too wide");
     let Error::Tensor { role: Role::FfnDown, problem, .. } = error else { panic!("{error}") };
     assert!(problem.contains("too many columns"), "{problem}");
+}
+
+#[test]
+fn data_that_cannot_be_cast_is_an_error() {
+    let parts = parts();
+    let data = Bytes::from(&[&[0], &parts.data[..]].concat()[..]);
+    let error =
+        Tensors::parse(&parts.description, &parts.table, &data[1..]).expect_err("not at a multiple of 64");
+    assert!(matches!(error, Error::Misaligned { excess: 1, .. }), "{error}");
+}
+
+#[test]
+fn floats_may_be_wider_than_any_exact_sum() {
+    let wide = Description { vocabulary: 131_073, width: 1, head_bias: true, ..description() };
+    let (mut end, mut table) = (0, Vec::new());
+    for (role, layer) in Slots::new(&wide).iter() {
+        let (rows, cols) = wide.shape(role);
+        let (rows, cols) = (rows as u32, cols as u32);
+        let entry = TensorEntry { role, layer, encoding: Encoding::F32, rows, cols, offset: align(end) };
+        table.extend(entry.to_bytes());
+        end = entry.offset + entry.len();
+    }
+    let bytes = Parts { description: wide, table, data: vec![0; end as usize], ..parts() }.write();
+    let file = File::parse(&bytes).expect("a bias is no matrix");
+    assert_eq!(file.tensors.vector(Role::HeadBias, 0).len(), 131_073);
 }
 
 #[test]

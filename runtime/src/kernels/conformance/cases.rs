@@ -79,7 +79,8 @@ impl Fill {
 }
 
 /// (rows, columns) of matrices.
-pub(super) const SHAPES: [(usize, usize); 14] = [
+pub(super) const SHAPES: [(usize, usize); 15] = [
+    (17, 0),    // no columns: every sum is 0
     (1, 1),     // less than a step of anything
     (15, 3),    // one row and one column short of a step
     (16, 4),    // one int8 step
