@@ -24,19 +24,9 @@ impl Kernels for Scalar {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        for block in blocks {
-            for panel in x.panels() {
-                for token in 0..panel.width {
-                    let sums = block_i8(matrix, block, &panel, token);
-                    finish(
-                        sums,
-                        matrix.block_scale(block),
-                        panel.scale[token],
-                        out.block(panel.first + token, block),
-                    );
-                }
-            }
-        }
+        each_block(x, blocks, out, |block, panel, token| {
+            (block_i8(matrix, block, panel, token), matrix.block_scale(block))
+        });
     }
 
     fn matmul_i4(
@@ -46,17 +36,24 @@ impl Kernels for Scalar {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        for block in blocks {
-            for panel in x.panels() {
-                for token in 0..panel.width {
-                    let sums = block_i4(matrix, block, &panel, token);
-                    finish(
-                        sums,
-                        matrix.block_scale(block),
-                        panel.scale[token],
-                        out.block(panel.first + token, block),
-                    );
-                }
+        each_block(x, blocks, out, |block, panel, token| {
+            (block_i4(matrix, block, panel, token), matrix.block_scale(block))
+        });
+    }
+}
+
+/// Writes every block × token from the exact sums and row scales that `sums(block, panel, token)` gives.
+fn each_block<'m>(
+    x: &Activations<'_>,
+    blocks: Range<usize>,
+    out: &mut Columns<'_>,
+    sums: impl Fn(usize, &Panel<'_>, usize) -> ([i32; LANES], &'m [f32; LANES]),
+) {
+    for block in blocks {
+        for panel in x.panels() {
+            for token in 0..panel.width {
+                let (sums, row_scale) = sums(block, &panel, token);
+                finish(sums, row_scale, panel.scale[token], out.block(panel.first + token, block));
             }
         }
     }
