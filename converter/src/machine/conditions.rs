@@ -35,7 +35,12 @@ impl Throttling {
     /// same of the time since the start.
     pub fn now(self) -> Vec<&'static str> {
         let names = ["under-voltage", "clock capped", "throttled", "soft temperature limit"];
-        names.into_iter().enumerate().filter(|(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| name).collect()
+        names
+            .into_iter()
+            .enumerate()
+            .filter(|(bit, _)| self.0 >> bit & 1 == 1)
+            .map(|(_, name)| name)
+            .collect()
     }
 }
 
@@ -83,7 +88,8 @@ fn celsius(root: &Root) -> Option<f64> {
     let zones = root.names("sys/class/thermal", "thermal_zone").into_iter().filter_map(|zone| {
         let folder = format!("sys/class/thermal/{zone}");
         let kind = root.text(&format!("{folder}/type")).unwrap_or_default().to_lowercase();
-        let is_cpu = ["cpu", "soc", "pkg", "acpitz", "package", "core"].iter().any(|name| kind.contains(name));
+        let is_cpu =
+            ["cpu", "soc", "pkg", "acpitz", "package", "core"].iter().any(|name| kind.contains(name));
         if is_cpu { root.number(&format!("{folder}/temp")) } else { None }
     });
     let monitors = root.names("sys/class/hwmon", "hwmon").into_iter().flat_map(|monitor| {
@@ -103,7 +109,8 @@ fn throttling(root: &Root) -> Option<Throttling> {
     if !program.is_file() {
         return None;
     }
-    let output = Command::new(program).arg("get_throttled").stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output =
+        Command::new(program).arg("get_throttled").stdin(Stdio::null()).stderr(Stdio::null()).output();
     output.ok().and_then(|output| Throttling::parse(&String::from_utf8_lossy(&output.stdout)))
 }
 

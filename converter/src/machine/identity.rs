@@ -5,8 +5,22 @@ use serde::{Deserialize, Serialize};
 
 /// Features of CPUs that matter to these kernels, as `/proc/cpuinfo` names them: x86-64, then Arm.
 const FEATURES: [&str; 16] = [
-    "avx2", "f16c", "fma", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx_vnni", "amx_tile", "amx_int8",
-    "neon", "asimd", "asimddp", "i8mm", "sve", "sve2",
+    "avx2",
+    "f16c",
+    "fma",
+    "avx512f",
+    "avx512bw",
+    "avx512vl",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_tile",
+    "amx_int8",
+    "neon",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "sve",
+    "sve2",
 ];
 
 /// The machine and its system.
@@ -64,7 +78,11 @@ impl Machine {
             self.board.clone(),
             Some(cpu),
             counted(self.cores.or(self.cpus), "core", "cores"),
-            counted(self.cpus.filter(|&cpus| self.cores.is_some_and(|cores| cores < cpus)), "thread", "threads"),
+            counted(
+                self.cpus.filter(|&cpus| self.cores.is_some_and(|cores| cores < cpus)),
+                "thread",
+                "threads",
+            ),
             self.memory_bytes.map(|bytes| format!("{:.1} GB memory", bytes as f64 / 1e9)),
             Some(self.os.clone()),
             self.kernel.as_ref().map(|kernel| format!("kernel {kernel}")),

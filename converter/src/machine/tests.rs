@@ -74,7 +74,8 @@ fn clock_and_heat_of_a_raspberry_pi_5_come_from_sysfs() {
 #[test]
 fn the_firmware_of_a_raspberry_pi_is_asked_where_its_program_is() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tree(&[("usr/bin/vcgencmd", "#!/bin/sh\n[ \"$1\" = get_throttled ] && echo throttled=0x50004\n")]);
+    let folder =
+        tree(&[("usr/bin/vcgencmd", "#!/bin/sh\n[ \"$1\" = get_throttled ] && echo throttled=0x50004\n")]);
     let program = folder.path().join("usr/bin/vcgencmd");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("made executable");
     let throttling = Conditions::read(&Root::at(folder.path())).throttling;
