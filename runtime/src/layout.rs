@@ -4,7 +4,10 @@ use crate::arena::{Carver, part_len};
 use crate::attention::{QUERIES, SPAN};
 use crate::error::Error;
 use crate::format::{Description, File};
-use crate::tensor::{ActivationShape, PANEL, padded_rows};
+use crate::tensor::{ActivationShape, padded_rows};
+
+/// Fewest queries that are worth working on together: what a tile of the integer kernels takes.
+const FEW_QUERIES: usize = 8;
 
 /// How keys and values of earlier positions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +160,7 @@ impl Layout {
         let span = smaller(SPAN, rows);
         // More queries at a time share what a product reads, at the price of scratch memory: what is worth a small
         // batch to the caller is worth a small tile here.
-        let most = smaller(larger(options.batch, PANEL), QUERIES);
+        let most = smaller(larger(options.batch, FEW_QUERIES), QUERIES);
         let queries = smaller(group * larger(smaller(most / group, options.batch), 1), most);
         let mut layout = Self {
             options: *options,
