@@ -372,7 +372,15 @@ impl Softmax {
         for score in scores.iter_mut() {
             *score = math::exp_nonpositive(*score - max);
         }
-        self.correction = math::exp_nonpositive(self.max - max);
+        // Nothing stands before the first span, and mostly the maximum holds. The exponential of the first, an underflow,
+        // would take 150 cycles on x86: a tenth of a token of stories260K.
+        self.correction = if max == self.max {
+            1.0
+        } else if self.sum == 0.0 {
+            0.0
+        } else {
+            math::exp_nonpositive(self.max - max)
+        };
         self.sum = self.sum * self.correction + sum_by(scores, |v| v);
         self.max = max;
     }
