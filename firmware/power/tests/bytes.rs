@@ -1,5 +1,6 @@
 //! Every byte that the drivers send, and what they make of every byte that comes back. Numbers marked "data sheet" are
 //! the worked examples there.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use embedded_hal::i2c::{ErrorKind, NoAcknowledgeSource};
 use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
