@@ -13,6 +13,7 @@ pub mod golden;
 pub mod import;
 pub mod inspect;
 mod map;
+pub mod plot;
 pub mod tokenizer;
 pub mod usage;
 pub mod verify;
