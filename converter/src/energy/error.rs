@@ -54,3 +54,16 @@ impl EnergyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_lacks_permission_is_told_what_to_run() {
+        let failed = EnergyError::reading(Path::new("/sys/energy_uj"), "sudo chmod a+r /sys/energy_uj");
+        let denied = failed(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(denied.to_string(), "/sys/energy_uj: permission denied; sudo chmod a+r /sys/energy_uj");
+        assert!(matches!(failed(io::ErrorKind::NotFound.into()), EnergyError::Io { .. }));
+    }
+}

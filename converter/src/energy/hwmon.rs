@@ -87,7 +87,9 @@ fn rails_of(folder: &Path) -> Vec<Rail> {
     if !power.is_empty() {
         return power;
     }
-    let pairs = inputs(folder, "curr").filter_map(|(n, current)| {
+    // An INA3221 has three rails; what follows are sums over them, and voltages of the shunts.
+    let most = if chip == "ina3221" { 3 } else { u32::MAX };
+    let pairs = inputs(folder, "curr").filter(|&(n, _)| n <= most).filter_map(|(n, current)| {
         let voltage = folder.join(format!("in{n}_input"));
         let kind = voltage.exists().then_some(Kind::VoltageAndCurrent(voltage, current))?;
         Some(rail(label(folder, "in", n), kind))

@@ -51,24 +51,14 @@ pub trait Source: Send {
     fn read(&mut self) -> Result<Sample, EnergyError>;
 }
 
-/// Joules of a battery of `battery_wh` that `percent` of it are, shared among `tokens`.
+/// Tokens that a battery of `battery_wh` lasts.
 ///
 /// ```
-/// // 1 % of 19 Wh for 1000 tokens.
-/// assert_eq!((whit_converter::energy::battery_joules_per_token(19.0, 1.0, 1000.0) * 1e3).round(), 684.0);
+/// // A laptop's battery, at a tenth of a joule.
+/// assert_eq!(whit_converter::energy::tokens_per_charge(50.0, 0.1), 1_800_000.0);
 /// ```
-pub fn battery_joules_per_token(battery_wh: f64, percent: f64, tokens: f64) -> f64 {
-    battery_wh * JOULES_PER_WH * percent / 100.0 / tokens
-}
-
-/// Tokens that a battery of `battery_wh` lasts.
 pub fn tokens_per_charge(battery_wh: f64, joules_per_token: f64) -> f64 {
     battery_wh * JOULES_PER_WH / joules_per_token
-}
-
-/// Joules of a load of `watts` for `seconds`.
-pub fn joules(watts: f64, seconds: f64) -> f64 {
-    watts * seconds
 }
 
 /// Carbon dioxide that `joules` from the grid stand for, in kg.
