@@ -12,6 +12,7 @@ pub mod export;
 pub mod golden;
 pub mod import;
 pub mod inspect;
+pub mod machine;
 mod map;
 pub mod plot;
 pub mod tokenizer;
