@@ -104,6 +104,10 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Every single measurement.
     pub samples: Samples,
+    /// Energy, if it was asked for: measured, with the source that measured it.
+    pub energy: Option<crate::energy::method::Report>,
+    /// Energy on another device, if that was asked for: never measured.
+    pub estimate: Option<crate::energy::model::Estimate>,
 }
 
 /// Every single measurement.

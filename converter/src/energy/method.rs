@@ -8,7 +8,7 @@
 
 use super::record::{Window, record};
 use super::{EnergyError, Source};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// How long and how often.
@@ -40,12 +40,14 @@ pub struct Work<'a> {
 }
 
 /// What was measured. The fields are the JSON keys under `energy`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The source's name.
     pub source: String,
     /// What it measures, and what not.
     pub describes: String,
+    /// The least that a window lasted, in s; the method asks for 10.
+    pub window_seconds: f64,
     /// Idle time before and after, each in s.
     pub idle_seconds: f64,
     /// Mean power meanwhile, in W: before.
@@ -57,12 +59,12 @@ pub struct Report {
 }
 
 /// Energy of one kind of work.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// `prefill`, `decode`.
-    pub name: &'static str,
+    pub name: String,
     /// `token`, `inference`.
-    pub unit: &'static str,
+    pub unit: String,
     /// The windows.
     pub windows: Vec<Window>,
     /// Units in each.
@@ -137,6 +139,7 @@ pub fn measure(
     Ok(Report {
         source: source.name().to_owned(),
         describes: source.describe(),
+        window_seconds: options.window.as_secs_f64(),
         idle_seconds: options.idle.as_secs_f64(),
         idle_watts_before: before.watts(),
         idle_watts_after: after.watts(),
@@ -155,8 +158,14 @@ fn units_in(window: Duration, run: &mut dyn FnMut() -> Result<u64, String>) -> R
 }
 
 impl Figures {
+    /// Units per second while energy was measured.
+    pub fn units_per_s(&self) -> f64 {
+        let seconds: f64 = self.windows.iter().map(|window| window.seconds).sum();
+        self.units.iter().sum::<u64>() as f64 / seconds
+    }
+
     /// From windows and the units in each, with `idle` W subtracted.
-    pub fn of(name: &'static str, unit: &'static str, windows: &[(Window, u64)], idle: f64) -> Self {
+    pub fn of(name: &str, unit: &str, windows: &[(Window, u64)], idle: f64) -> Self {
         let per_unit = |joules: &dyn Fn(&Window) -> f64| {
             let mut values: Vec<f64> =
                 windows.iter().map(|(window, units)| joules(window) / *units as f64).collect();
@@ -168,8 +177,8 @@ impl Figures {
             |value: &dyn Fn(&Window) -> f64| windows.iter().map(|(window, _)| value(window)).sum::<f64>();
         let seconds = sum(&|window| window.seconds);
         Self {
-            name,
-            unit,
+            name: name.to_owned(),
+            unit: unit.to_owned(),
             gross_joules: median(&per_unit(&|window| window.joules)),
             net_joules: median(&net),
             net_joules_range: [net.first(), net.last()].map(|value| value.copied().unwrap_or(f64::NAN)),
@@ -212,6 +221,7 @@ mod tests {
         let report = Report {
             source: String::new(),
             describes: String::new(),
+            window_seconds: 10.0,
             idle_seconds: 5.0,
             idle_watts_before: 3.0,
             idle_watts_after: 4.0,

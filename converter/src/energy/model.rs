@@ -5,11 +5,11 @@
 //! not. int4 weights are widened and multiplied as int8.
 
 use crate::inspect::{is_looked_up, weight_bytes_per_token};
-use serde::Serialize;
-use whit::format::{Encoding, File};
+use serde::{Deserialize, Serialize};
+use whit::format::{Encoding, File, TensorEntry};
 
 /// Where a device has the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Memory {
     /// Beside the processor.
@@ -21,7 +21,7 @@ pub enum Memory {
 }
 
 /// pJ for what a class of devices does.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Class {
     /// What the command line calls it.
     pub name: &'static str,
@@ -29,7 +29,7 @@ pub struct Class {
     pub describes: &'static str,
     /// A multiplication of int8 or int4 weights, with its addition.
     pub pj_per_int8: f64,
-    /// One of f32 or f16 weights; `null` where nobody has published it.
+    /// One of f32 or f16 weights; `None` where nobody has published it.
     pub pj_per_f32: Option<f64>,
     /// A byte of weights, by where they are.
     pub pj_per_byte: &'static [(Memory, f64)],
@@ -87,7 +87,7 @@ pub const CLASSES: [Class; 4] = [
 ];
 
 /// What decoding one token does with weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// Multiplications with int8 and int4 weights.
     pub int8_macs: u64,
@@ -101,7 +101,8 @@ impl Work {
     /// Of the model in `file`.
     pub fn of(file: &File<'_>) -> Self {
         let mut work = Self { bytes: weight_bytes_per_token(file), ..Self::default() };
-        for entry in file.tensors.entries().filter(|entry| !is_looked_up(file, entry.role)) {
+        let multiplied = |entry: &TensorEntry| entry.role.is_matrix() && !is_looked_up(file, entry.role);
+        for entry in file.tensors.entries().filter(multiplied) {
             let macs = u64::from(entry.rows) * u64::from(entry.cols);
             match entry.encoding {
                 Encoding::I8 | Encoding::I4 { .. } => work.int8_macs += macs,
@@ -113,10 +114,14 @@ impl Work {
 }
 
 /// An estimate. The fields are the JSON keys under `estimate`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The class, with its figures and their sources.
-    pub class: Class,
+    /// The class of devices.
+    pub class: String,
+    /// What it stands for.
+    pub describes: String,
+    /// Where its figures are from.
+    pub sources: Vec<String>,
     /// Where the weights are taken to be.
     pub memory: Memory,
     /// What a token needs.
@@ -164,17 +169,15 @@ pub fn parse(text: &str) -> Result<(Class, Memory), String> {
 /// # Errors
 /// A message: the figures for this kind of weights are not published.
 pub fn estimate(class: Class, memory: Memory, work: Work) -> Result<Estimate, String> {
-    let pj_per_f32 = match class.pj_per_f32 {
-        Some(pj) => pj,
-        // Norms and biases are f32 in every file, and little.
-        None if work.f32_macs * 20 < work.int8_macs => class.pj_per_int8,
-        None => return Err(format!("`{}` has no published figure for f32 weights", class.name)),
-    };
+    let missing = || format!("`{}` has no published figure for f32 weights", class.name);
+    let pj_per_f32 = if work.f32_macs == 0 { 0.0 } else { class.pj_per_f32.ok_or_else(missing)? };
     let pj_per_byte = class.pj_per_byte.iter().find(|pair| pair.0 == memory).map_or(0.0, |pair| pair.1);
     let arithmetic = work.int8_macs as f64 * class.pj_per_int8 + work.f32_macs as f64 * pj_per_f32;
     let reading = work.bytes as f64 * pj_per_byte;
     Ok(Estimate {
-        class,
+        class: class.name.to_owned(),
+        describes: class.describes.to_owned(),
+        sources: class.sources.iter().map(|&source| source.to_owned()).collect(),
         memory,
         work,
         arithmetic_joules: arithmetic * 1e-12,

@@ -1,12 +1,12 @@
 //! Reading a source while work is done.
 
 use super::{EnergyError, Sample, Source};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 
 /// What a source told of one stretch of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     /// Energy: of counters the difference, of power the trapezoids between samples.
     pub joules: f64,
