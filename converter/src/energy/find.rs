@@ -99,7 +99,7 @@ fn look_iio(tree: &Tree) -> Vec<Found> {
     let found = |device: iio::Device| {
         let name = format!("iio:{}", device.device);
         let problem = iio::open(tree, &device.device).err().map(|error| error.to_string());
-        Found { name, describes: device.chip, automatic: true, problem }
+        Found { name, automatic: device.is_monitor(), describes: device.chip, problem }
     };
     iio::devices(tree).into_iter().map(found).collect()
 }
@@ -195,12 +195,7 @@ pub fn start_ppk2(line: &str) -> Result<ppk2::Ppk2<std::fs::File>, EnergyError> 
 pub fn explain(places: &[Place]) -> String {
     let mut text = "looked for:\n".to_owned();
     for place in places {
-        let what = match place.found.as_slice() {
-            [] if place.kind == "ina2xx" || place.kind == "ppk2" => "used only when it is named".to_owned(),
-            [] => "nothing there".to_owned(),
-            found => found.iter().map(outcome).collect::<Vec<_>>().join("; "),
-        };
-        text += &format!("  {:<9} {}: {what}\n", place.kind, place.looked_at);
+        text += &format!("  {:<9} {}: {}\n", place.kind, place.looked_at, outcome(place));
         if !place.found.iter().any(|found| found.automatic) {
             text += &format!("            to attach: {}\n", place.attach);
         }
@@ -208,10 +203,23 @@ pub fn explain(places: &[Place]) -> String {
     text
 }
 
-fn outcome(found: &Found) -> String {
-    match &found.problem {
-        Some(problem) => problem.clone(),
-        None if found.automatic => format!("{} works", found.name),
-        None => format!("{} works, when it is named", found.name),
+fn outcome(place: &Place) -> String {
+    let works = |automatic: bool| {
+        let found =
+            place.found.iter().filter(move |found| found.problem.is_none() && found.automatic == automatic);
+        found.map(|found| found.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let mut parts = Vec::new();
+    for (names, when) in [(works(true), "works"), (works(false), "works when it is named")] {
+        if !names.is_empty() {
+            parts.push(format!("{names} {when}"));
+        }
+    }
+    // One problem stands for all: what keeps a user from one counter keeps them from its neighbours.
+    parts.extend(place.found.iter().find_map(|found| found.problem.clone()));
+    match parts.as_slice() {
+        [] if matches!(place.kind, "ina2xx" | "ppk2") => "used only when it is named".to_owned(),
+        [] => "nothing there".to_owned(),
+        parts => parts.join("; "),
     }
 }

@@ -17,7 +17,7 @@ const REMEDY: &str = "run as root, or: sudo chmod a+r on that file";
 
 /// Chips that are on a board to measure supplies. Others, of graphics cards, batteries and supplies, are used only when
 /// they are named: what they measure is not what runs the model.
-const MONITORS: [&str; 12] = [
+pub(super) const MONITORS: [&str; 12] = [
     "ina209", "ina219", "ina220", "ina226", "ina230", "ina231", "ina238", "ina228", "ina233", "ina260",
     "ina3221", "ltc2945",
 ];

@@ -4,6 +4,7 @@
 //! `in_currentN_raw` in mA and `in_voltageN_raw` in mV likewise; a scale may stand once for all channels of a kind. The
 //! driver of INA219 and INA226 has the shunt in channel 0 and the bus in channel 1.
 
+use super::hwmon::MONITORS;
 use super::sysfs::{Tree, entries, name, number, text};
 use super::{EnergyError, Sample, Source};
 use std::path::{Path, PathBuf};
@@ -58,17 +59,22 @@ impl Channel {
 
 impl Device {
     fn at(folder: &Path) -> Option<Self> {
-        let power = channels(folder, "power").next();
-        let kind = match power {
-            Some(channel) => Kind::Power(channel),
-            None => {
+        let chip = text(&folder.join("name"))?;
+        let kind = match channels(folder, "power").next() {
+            Some(power) => Kind::Power(power),
+            // What any other ADC's channels are wired to, nobody knows.
+            None if MONITORS.contains(&chip.as_str()) => {
                 let current = channels(folder, "current").next()?;
-                // The bus; channel 0 of a monitor is its shunt where there is another.
-                let voltage = channels(folder, "voltage").last()?;
-                Kind::VoltageAndCurrent(voltage, current)
+                Kind::VoltageAndCurrent(channels(folder, "voltage").last()?, current)
             }
+            None => return None,
         };
-        Some(Self { chip: text(&folder.join("name"))?, device: name(folder), kind })
+        Some(Self { chip, device: name(folder), kind })
+    }
+
+    /// Whether a board carries the chip to measure itself.
+    pub fn is_monitor(&self) -> bool {
+        MONITORS.contains(&self.chip.as_str())
     }
 
     fn watts(&self) -> Result<f64, EnergyError> {

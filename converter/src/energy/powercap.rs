@@ -23,13 +23,16 @@ pub struct Zone {
     pub name: String,
     path: PathBuf,
     range_uj: u64,
+    is_part: bool,
 }
 
 impl Zone {
-    fn at(path: PathBuf, prefix: &str) -> Option<Self> {
-        let name = format!("{prefix}{}", text(&path.join("name"))?);
+    /// The zone in `path`, a part of the zone `whole` if there is one.
+    fn at(path: PathBuf, whole: Option<&str>) -> Option<Self> {
+        let own = text(&path.join("name"))?;
+        let name = whole.map_or_else(|| own.clone(), |whole| format!("{whole}-{own}"));
         let range_uj = number(&path.join("max_energy_range_uj"), REMEDY).ok()?;
-        path.join("energy_uj").exists().then_some(Self { name, path, range_uj })
+        path.join("energy_uj").exists().then_some(Self { name, path, range_uj, is_part: whole.is_some() })
     }
 
     fn counter(&self) -> Result<u64, EnergyError> {
@@ -38,11 +41,7 @@ impl Zone {
 
     /// Whether it counts what no other that is chosen by default counts: packages, and the memory beside them.
     fn is_default(&self) -> bool {
-        !self.name.contains("psys") && (self.path_is_package() || self.name.ends_with("dram"))
-    }
-
-    fn path_is_package(&self) -> bool {
-        self.name.starts_with("package-") && !self.name[8..].contains('-')
+        self.name != "psys" && (!self.is_part || self.name.ends_with("-dram"))
     }
 }
 
@@ -54,10 +53,11 @@ pub fn zones(tree: &Tree) -> Vec<Zone> {
         if name(&path).matches(':').count() != 1 {
             continue;
         }
-        let Some(whole) = Zone::at(path.clone(), "") else { continue };
-        let prefix = format!("{}-", whole.name);
+        let Some(whole) = Zone::at(path.clone(), None) else { continue };
+        let parts = entries(&path, "intel-rapl:").into_iter();
+        let parts: Vec<Zone> = parts.filter_map(|part| Zone::at(part, Some(&whole.name))).collect();
         zones.push(whole);
-        zones.extend(entries(&path, "intel-rapl:").into_iter().filter_map(|part| Zone::at(part, &prefix)));
+        zones.extend(parts);
     }
     zones
 }

@@ -58,6 +58,14 @@ fn a_counter_that_starts_again_goes_on() {
 }
 
 #[test]
+fn every_die_of_a_package_counts() {
+    let server =
+        LAPTOP.replace("package-0", "package-0-die-1").replace("name: psys", "name: package-0-die-0");
+    let source = open(&Recorded::of(&server), "powercap");
+    assert_eq!(source.name(), "powercap:package-0-die-1+package-0-die-1-dram+package-0-die-0");
+}
+
+#[test]
 fn a_counter_is_found_by_its_name() {
     let laptop = Recorded::of(LAPTOP);
     let mut source = open(&laptop, "powercap:psys");
@@ -146,6 +154,14 @@ fn iio_values_are_scaled_and_the_bus_is_told_from_the_shunt() {
     board.remove("/sys/bus/iio/devices/iio:device1/in_current3_scale");
     board.set("/sys/bus/iio/devices/iio:device1/in_current_scale", "0.2");
     assert_eq!(watts(&mut *open(&board, "iio:iio:device1")), 3.125);
+}
+
+#[test]
+fn channels_of_any_other_adc_are_no_power() {
+    let board = Recorded::of(&IIO.replace("name: ina226", "name: axp20x-adc"));
+    assert_eq!(found(&board), ["iio:iio:device1"], "its own power, when it is named");
+    board.remove("/sys/bus/iio/devices/iio:device1/in_power2_raw");
+    assert!(found(&board).is_empty());
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn all_pins(field: &str, i: usize, name: &str) -> Result<u8, String> {
     if field.chars().count() != 8 {
         return Err(format!("column {} ({name}): expected eight of 0, 1, X and -, found `{field}`", i + 1));
     }
-    Ok(field.chars().zip(0..).fold(0, |pins, (pin, bit)| pins | u8::from(is_high(&pin.to_string())) << bit))
+    Ok(field.chars().zip(0..).fold(0, |pins, (pin, bit)| pins | u8::from(!matches!(pin, '0' | '-')) << bit))
 }
 
 fn is_high(field: &str) -> bool {
