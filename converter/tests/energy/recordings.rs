@@ -182,7 +182,7 @@ fn a_pin_that_is_always_high_leaves_no_idle_draw() {
     let found = analyse(&read(text, None), &cuts).unwrap();
     assert_eq!((found.idle_watts, found.idle_seconds, found.windows[0].windows), (Some(1.0), 2.0, 1));
     let message = analyse(&read(text, None), &token("D0")).unwrap_err();
-    assert!(message.contains("1 windows are cut off"), "{message}");
+    assert!(message.contains("1 cut off by its ends"), "{message}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl<L: Read + Write> Ppk2<L> {
     /// # Errors
     /// The line fails, or falls silent.
     pub fn record(mut self, seconds: f64) -> Result<Recording, EnergyError> {
-        let count = (seconds / SECONDS_PER_SAMPLE).ceil() as usize;
+        let count = (seconds / SECONDS_PER_SAMPLE).round() as usize;
         let (mut samples, mut empty) = (Vec::<Recorded>::new(), 0);
         let volts = self.volts;
         while samples.len() <= count {

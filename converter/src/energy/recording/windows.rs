@@ -154,7 +154,7 @@ fn pin_windows(recording: &Recording, cut: &Cut, mask: u8, idle: Option<f64>) ->
         |value: &dyn Fn(&High) -> f64| Spread::of(highs.iter().map(|high| value(high) / count).collect());
     let never = || {
         format!(
-            "{}: pin {} is never high from beginning to end ({cut_off} windows are cut off)",
+            "{}: pin {} is never high from beginning to end ({cut_off} cut off by its ends)",
             recording.origin, cut.pin
         )
     };
