@@ -55,7 +55,7 @@ pub struct Options {
     /// How wide the 95 % interval of a median may be, as a share of the median, before runs are repeated and the
     /// figure is called unstable.
     pub spread: f64,
-    /// How long prefill and decode each are repeated for that at most.
+    /// How long prefill, decode and each context are repeated for that at most.
     pub time_limit: Duration,
     /// Positions in the cache at which decoding is measured as well; those beyond the model's context are left out.
     pub contexts: Vec<usize>,

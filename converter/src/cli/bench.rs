@@ -90,7 +90,7 @@ struct Measure {
     /// How wide the 95 % interval of a median may be, as a share of the median
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     spread: f64,
-    /// Seconds for which prefill and decode each are repeated at most to reach that
+    /// Seconds for which prefill, decode and each context are repeated at most to reach that
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     max_time: f64,
     /// Kind of key and value cache; by default the file's own

@@ -46,18 +46,25 @@ fn windows_are_where_the_pin_is_high_and_those_cut_off_are_left_out() {
     // High at 10..20, 30..40, …, 90..100, of which the last has no end.
     assert_eq!((windows.windows, windows.cut_off), (4, 1));
     assert!((windows.seconds.median - 100e-6).abs() < 1e-12);
-    // The step at the end is shared by both: nine intervals of 30 mW and one of the mean.
-    let gross = 9.0 * 0.03 * 1e-5 + 0.0165 * 1e-5;
+    let gross = 10.0 * 0.03 * 1e-5;
     assert!((windows.gross_joules.mean - gross).abs() < 1e-12, "{:?}", windows.gross_joules);
-    // 50 intervals are low, of which five end in a rising edge.
-    let idle = (45.0 * 0.003 + 5.0 * 0.0165) / 50.0;
-    assert!((analysis.idle_watts.unwrap() - idle).abs() < 1e-9);
+    assert!((analysis.idle_watts.unwrap() - 0.003).abs() < 1e-9, "{:?}", analysis.idle_watts);
     let net = windows.net_joules.unwrap();
-    assert!((net.mean - (gross - idle * 100e-6)).abs() < 1e-12, "{net:?}");
-    // Windows and what is between them make up the whole.
-    let in_the_last = 9.0 * 0.03 * 1e-5;
-    let parts = 4.0 * windows.gross_joules.mean + idle * analysis.idle_seconds + in_the_last;
+    assert!((net.mean - (gross - 0.003 * 100e-6)).abs() < 1e-12, "{net:?}");
+    // Windows and what is between them make up the whole; of the last sample, half its time is recorded.
+    let in_the_last = 9.5 * 0.03 * 1e-5;
+    let parts = 4.0 * gross + 0.003 * analysis.idle_seconds + in_the_last;
     assert!((analysis.joules - parts).abs() < 1e-12, "{} and {parts}", analysis.joules);
+}
+
+#[test]
+fn an_edge_is_halfway_between_two_samples_however_far_they_are_apart() {
+    let text = "time,power,D0\n0,1,0\n1,1,0\n3,5,1\n4,5,1\n8,1,0\n9,1,0\n";
+    let analysis = analyse(&read(text, None), &token("D0")).unwrap();
+    assert_eq!(analysis.windows[0].places, [[2.0, 6.0]]);
+    assert_eq!(analysis.windows[0].gross_joules.median, 20.0);
+    assert_eq!((analysis.idle_watts, analysis.idle_seconds), (Some(1.0), 5.0));
+    assert_eq!(analysis.joules, 25.0);
 }
 
 #[test]

@@ -16,11 +16,10 @@ pub(super) fn report(report: &Report) -> String {
             text += &format!("\n{}", variants(sweep));
         }
     }
-    let last = |runs: usize| if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
     let runs = report.summaries.get("decode_tokens_per_s").map_or(0, |summary| summary.runs);
+    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
     text += &format!(
-        "  medians, those of decode of {}; ± is half the 95 % interval; seed {}\n",
-        last(runs),
+        "  medians, that of decode over {runs}; ± is half the 95 % interval; seed {}\n",
         report.seed
     );
     text += &state(report);

@@ -1,9 +1,10 @@
 //! A recording cut where the measuring pin is high.
 //!
-//! Time between two samples belongs to the state that the pin has at the first of them, with the mean of both powers:
-//! windows, and what is between them, make up the whole. Idle draw is the mean power while none of the pins is high.
+//! A sample stands for the time that is nearer to it than to its neighbours, with its power and its pins. Windows, and
+//! what is between them, thus make up the whole, which is the sum of the trapezoids; an edge between two samples is
+//! halfway between them, and neither side gets the other's power. Idle draw is the mean power while no pin is high.
 
-use super::Recording;
+use super::{Recording, Sample};
 use serde::Serialize;
 
 /// A pin and what it being high means.
@@ -140,11 +141,20 @@ fn mask(recording: &Recording, pin: &str) -> Result<u8, String> {
 
 /// Joules and seconds while the pins are as `matches` says.
 fn energy_while(recording: &Recording, matches: impl Fn(u8) -> bool) -> [f64; 2] {
-    let steps = recording.samples.windows(2).filter(|pair| matches(pair[0].pins));
-    steps.fold([0.0, 0.0], |[joules, seconds], pair| {
-        let step = pair[1].seconds - pair[0].seconds;
-        [joules + f64::from(pair[0].watts + pair[1].watts) / 2.0 * step, seconds + step]
+    let shares = shares(&recording.samples).filter(|(sample, _)| matches(sample.pins));
+    shares.fold([0.0, 0.0], |[joules, seconds], (sample, [from, to])| {
+        [joules + f64::from(sample.watts) * (to - from), seconds + (to - from)]
     })
+}
+
+/// Every sample, and from when to when it stands.
+fn shares(samples: &[Sample]) -> impl Iterator<Item = (&Sample, [f64; 2])> {
+    let time = |i: usize| samples[i.min(samples.len() - 1)].seconds;
+    let halfway = move |i: usize, j: usize| (time(i) + time(j)) / 2.0;
+    samples
+        .iter()
+        .zip(0..)
+        .map(move |(sample, i)| (sample, [halfway(i.saturating_sub(1), i), halfway(i, i + 1)]))
 }
 
 fn pin_windows(recording: &Recording, cut: &Cut, mask: u8, idle: Option<f64>) -> Result<PinWindows, String> {
@@ -177,20 +187,17 @@ fn highs(recording: &Recording, mask: u8) -> (Vec<High>, usize) {
     let mut open: Option<High> = None;
     // High from the first sample on: nobody knows since when.
     let mut whole = false;
-    for pair in recording.samples.windows(2) {
-        let (is_high, step) = (pair[0].pins & mask != 0, pair[1].seconds - pair[0].seconds);
-        if is_high {
-            let high = open.get_or_insert(High { from: pair[0].seconds, ..High::default() });
-            high.joules += f64::from(pair[0].watts + pair[1].watts) / 2.0 * step;
-            high.to = pair[1].seconds;
-        } else if let Some(high) = open.take() {
+    for (sample, [from, to]) in shares(&recording.samples) {
+        if sample.pins & mask != 0 {
+            let high = open.get_or_insert(High { from, ..High::default() });
+            high.joules += f64::from(sample.watts) * (to - from);
+            high.to = to;
+            continue;
+        }
+        if let Some(high) = open.take() {
             if whole { highs.push(high) } else { cut_off += 1 }
         }
-        whole |= !is_high;
+        whole = true;
     }
-    let low_at_last = recording.samples.last().is_some_and(|last| last.pins & mask == 0);
-    if let Some(high) = open {
-        if whole && low_at_last { highs.push(high) } else { cut_off += 1 }
-    }
-    (highs, cut_off)
+    (highs, cut_off + usize::from(open.is_some()))
 }
