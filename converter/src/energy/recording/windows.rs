@@ -154,7 +154,7 @@ fn shares(samples: &[Sample]) -> impl Iterator<Item = (&Sample, [f64; 2])> {
     samples
         .iter()
         .zip(0..)
-        .map(move |(sample, i)| (sample, [halfway(i.saturating_sub(1), i), halfway(i, i + 1)]))
+        .map(move |(sample, i): (_, usize)| (sample, [halfway(i.saturating_sub(1), i), halfway(i, i + 1)]))
 }
 
 fn pin_windows(recording: &Recording, cut: &Cut, mask: u8, idle: Option<f64>) -> Result<PinWindows, String> {
