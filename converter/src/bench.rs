@@ -118,7 +118,7 @@ pub fn bench(
     at(2, 1.0);
     let runs = subject.runs(&warm, &mut at).map_err(about)?;
     figures.insert("first_token_ms".to_owned(), opening.first_token_ms(&subject.prompt).map_err(about)?);
-    let contexts = depth::depths(&subject, |share| at(5, share)).map_err(about)?;
+    let contexts = depth::depths(&subject, &mut figures, |share| at(5, share)).map_err(about)?;
     let limits = limits.best(Limits::measure(&subject));
     at(STEPS, 0.0);
     let mut report = subject.report(name, runs, figures, limits);

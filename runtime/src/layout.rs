@@ -3,7 +3,11 @@
 use crate::arena::{Carver, part_len};
 use crate::error::Error;
 use crate::format::{Description, File};
-use crate::tensor::{ActivationShape, PANEL, padded_rows};
+use crate::tensor::{ActivationShape, padded_rows};
+
+/// Queries of one key/value head that are worked on together, where heads do not make it more: what a tile of the
+/// integer kernels takes.
+const QUERIES: usize = 8;
 
 /// How keys and values of earlier positions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +151,7 @@ impl Layout {
         let (kv_heads, hidden) = (description.kv_heads as usize, description.hidden as usize);
         let rows = padded_rows(options.context);
         let group = description.heads as usize / kv_heads;
-        let tile = if group >= PANEL || options.batch == 1 { 1 } else { PANEL / group };
+        let tile = if group >= QUERIES || options.batch == 1 { 1 } else { QUERIES / group };
         let queries = group * tile;
         let mut layout = Self {
             options: *options,

@@ -6,22 +6,24 @@ use crate::reports::assert_keys;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// As little as can be measured.
-const SHORT: [&str; 8] =
-    ["--prompt-tokens", "100", "--decode-tokens", "3", "--repeats", "1", "--max-time", "0"];
+/// Little to do; most tests add to measure it once.
+const SHORT: [&str; 6] = ["--prompt-tokens", "100", "--decode-tokens", "3", "--max-time", "0"];
 
-fn bench(folder: &Path, more: &[&str]) -> String {
-    succeed(folder, &[&["bench", "m.whit"], &SHORT[..], more].concat())
+fn bench(folder: &Path, repeats: &str, more: &[&str]) -> String {
+    succeed(folder, &[&["bench", "m.whit", "--repeats", repeats], &SHORT[..], more].concat())
 }
 
-fn measured(folder: &Path, more: &[&str]) -> Value {
-    serde_json::from_str(&bench(folder, &[more, &["--json"]].concat())).expect("JSON")
+fn measured(folder: &Path, repeats: &str, more: &[&str]) -> Value {
+    serde_json::from_str(&bench(folder, repeats, &[more, &["--json"]].concat())).expect("JSON")
 }
 
 #[test]
 fn bench_reports_every_file() {
     let folder = imported("int8");
-    let reports = json(folder.path(), &[&["bench", "m.whit", "m.whit"], &SHORT[..], &["--json"]].concat());
+    let reports = json(
+        folder.path(),
+        &[&["bench", "m.whit", "m.whit", "--repeats", "1", "--json"], &SHORT[..]].concat(),
+    );
     let reports = reports.as_array().unwrap();
     assert_eq!(reports.len(), 2);
     assert_keys("bench", &reports[0], &KEYS);
@@ -91,7 +93,7 @@ const KEYS: [&str; 47] = [
 #[test]
 fn all_samples_are_kept() {
     let folder = imported("int8");
-    let report = &measured(folder.path(), &["--repeats", "2"])[0];
+    let report = &measured(folder.path(), "2", &[])[0];
     let figures = &report["samples"]["figures"];
     assert_eq!(figures["prefill_tokens_per_s"].as_array().unwrap().len(), 2);
     assert_eq!(figures["load_ms"].as_array().unwrap().len(), 11);
@@ -108,7 +110,7 @@ fn all_samples_are_kept() {
 fn sweeps_measure_all_that_is_named() {
     let folder = imported("int8");
     let more = ["--threads", "1,2", "--context", "8,40,1000", "--backend", "all"];
-    let report = &measured(folder.path(), &more)[0];
+    let report = &measured(folder.path(), "1", &more)[0];
     let all = |sweep: &str, key: &str| -> Vec<Value> {
         report[sweep].as_array().unwrap().iter().map(|entry| entry[key].clone()).collect()
     };
@@ -129,7 +131,7 @@ fn sweeps_measure_all_that_is_named() {
 fn text_and_markdown_name_machine_and_commit() {
     let folder = imported("int8");
     for format in [&[][..], &["--markdown"]] {
-        let text = bench(folder.path(), format);
+        let text = bench(folder.path(), "1", format);
         let version = format!("whit {}", env!("CARGO_PKG_VERSION"));
         for part in ["prefill", "decode", "p99", "first token", &version] {
             assert!(text.contains(part), "no {part}: {text}");
@@ -140,7 +142,7 @@ fn text_and_markdown_name_machine_and_commit() {
 #[test]
 fn pictures_are_drawn_into_the_folder() {
     let folder = imported("int8");
-    bench(folder.path(), &["--context", "4,8", "--plot", "plots/new"]);
+    bench(folder.path(), "1", &["--context", "4,8", "--plot", "plots/new"]);
     let plots = crate::command::names(&folder.path().join("plots/new"));
     assert_eq!(plots, ["context.svg", "latency.svg", "roofline.svg"]);
     for plot in plots {
@@ -165,7 +167,7 @@ fn an_unstable_run_says_so_and_fails_only_if_stability_is_required() {
 #[test]
 fn a_measurement_compared_with_itself_has_not_changed() {
     let folder = imported("int8");
-    let report = bench(folder.path(), &["--repeats", "5", "--json"]);
+    let report = bench(folder.path(), "5", &["--json"]);
     std::fs::write(folder.path().join("a.json"), &report).unwrap();
     let compare = ["bench", "--compare", "a.json", "a.json"];
     let comparisons = json(folder.path(), &[&compare[..], &["--json"]].concat());
@@ -181,7 +183,7 @@ fn a_measurement_compared_with_itself_has_not_changed() {
 #[test]
 fn different_things_are_compared_only_on_request() {
     let folder = imported("int8");
-    let report = measured(folder.path(), &[]);
+    let report = measured(folder.path(), "1", &[]);
     let mut other = report.clone();
     other[0]["threads"] = json!(2);
     for (name, value) in [("a.json", &report), ("b.json", &other)] {
@@ -210,7 +212,8 @@ fn what_is_no_measurement_is_named() {
 #[test]
 fn the_backend_that_the_environment_names_computes() {
     let folder = imported("int8");
-    let mut command = whit(folder.path(), &[&["bench", "m.whit", "--json"], &SHORT[..]].concat());
+    let mut command =
+        whit(folder.path(), &[&["bench", "m.whit", "--repeats", "1", "--json"], &SHORT[..]].concat());
     let output = command.env("WHIT_BACKEND", "scalar").output().expect("it starts");
     let reports: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(reports[0]["backend"], "scalar");

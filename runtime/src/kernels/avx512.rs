@@ -11,7 +11,7 @@ use super::blocked::{self, Grouped, Quads, Step, Sums, Tiles, Whole};
 use super::features::cpu_features;
 use super::scalar::finish;
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Panel};
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -102,16 +102,17 @@ for_avx512! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) else {
+        if x.tokens() != 1 {
             return blocked::matmul(token, *matrix, x, blocks, out);
-        };
+        }
+        let row = x.row(0);
         let mut block = blocks.start;
         while block < blocks.end {
             block += match blocks.end - block {
-                8.. => vector_i8::<8>(matrix, &panel, block, out),
-                4..8 => vector_i8::<4>(matrix, &panel, block, out),
-                2..4 => vector_i8::<2>(matrix, &panel, block, out),
-                _ => vector_i8::<1>(matrix, &panel, block, out),
+                8.. => vector_i8::<8>(matrix, &row, block, out),
+                4..8 => vector_i8::<4>(matrix, &row, block, out),
+                2..4 => vector_i8::<2>(matrix, &row, block, out),
+                _ => vector_i8::<1>(matrix, &row, block, out),
             };
         }
     }
@@ -123,11 +124,12 @@ for_avx512! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        if let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) {
+        if x.tokens() == 1 {
+            let row = x.row(0);
             return match matrix.group() {
-                0 => vectors_i4::<0>(matrix, &panel, blocks, out),
-                16 => vectors_i4::<2>(matrix, &panel, blocks, out),
-                _ => vectors_i4::<4>(matrix, &panel, blocks, out),
+                0 => vectors_i4::<0>(matrix, &row, blocks, out),
+                16 => vectors_i4::<2>(matrix, &row, blocks, out),
+                _ => vectors_i4::<4>(matrix, &row, blocks, out),
             };
         }
         match matrix.group() {
@@ -141,16 +143,16 @@ for_avx512! {
     #[inline]
     fn vector_i8<const R: usize>(
         matrix: &MatrixI8<'_>,
-        panel: &Panel<'_>,
+        row: &Row<'_>,
         block: usize,
         out: &mut Columns<'_>,
     ) -> usize {
         let steps = matrix.steps();
-        let x = &panel.data.as_chunks::<4>().0[..steps];
+        let x = &row.data.as_chunks::<4>().0[..steps];
         let weights: [&[[i8; 64]]; R] =
             core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0[..steps]);
         let flip = _mm512_set1_epi8(-128);
-        let mut sums = [_mm512_set1_epi32(panel.totals[0].wrapping_mul(-128)); R];
+        let mut sums = [_mm512_set1_epi32(row.total.wrapping_mul(-128)); R];
         for step in 0..steps {
             let x = broadcast(x[step]);
             for r in 0..R {
@@ -162,8 +164,8 @@ for_avx512! {
             finish(
                 to_array(sums[r]),
                 matrix.block_scale(block + r),
-                panel.scale[0],
-                out.block(panel.first, block + r),
+                row.scale,
+                out.block(0, block + r),
             );
         }
         R
@@ -173,16 +175,16 @@ for_avx512! {
     #[inline]
     fn vectors_i4<const S: usize>(
         matrix: &MatrixI4<'_>,
-        panel: &Panel<'_>,
+        row: &Row<'_>,
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
         let mut block = blocks.start;
         while block < blocks.end {
             block += match blocks.end - block {
-                4.. => vector_i4::<4, S>(matrix, panel, block, out),
-                2..4 => vector_i4::<2, S>(matrix, panel, block, out),
-                _ => vector_i4::<1, S>(matrix, panel, block, out),
+                4.. => vector_i4::<4, S>(matrix, row, block, out),
+                2..4 => vector_i4::<2, S>(matrix, row, block, out),
+                _ => vector_i4::<1, S>(matrix, row, block, out),
             };
         }
     }
@@ -191,16 +193,16 @@ for_avx512! {
     #[inline]
     fn vector_i4<const R: usize, const S: usize>(
         matrix: &MatrixI4<'_>,
-        panel: &Panel<'_>,
+        row: &Row<'_>,
         block: usize,
         out: &mut Columns<'_>,
     ) -> usize {
         let steps = matrix.steps();
-        let x = &panel.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
+        let x = &row.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
         let weights: [&[[u8; 64]]; R] =
             core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0[..steps]);
         let sums = if S == 0 {
-            nibbles(weights, 0, steps, x, panel.totals[0].wrapping_mul(-8))
+            nibbles(weights, 0, steps, x, row.total.wrapping_mul(-8))
         } else {
             let scales: [&[[i8; LANES]]; R] =
                 core::array::from_fn(|r| matrix.block_group_scale(block + r).as_chunks().0);
@@ -212,8 +214,8 @@ for_avx512! {
                 }
             };
             let offset = |group: usize| match S {
-                2 => -8 * i32::from(panel.sums[group]),
-                _ => -8 * (i32::from(panel.sums[2 * group]) + i32::from(panel.sums[2 * group + 1])),
+                2 => -8 * i32::from(row.sums[group]),
+                _ => -8 * (i32::from(row.sums[2 * group]) + i32::from(row.sums[2 * group + 1])),
             };
             let (whole, last) = x.as_chunks::<S>();
             for group in 0..whole.len() {
@@ -229,8 +231,8 @@ for_avx512! {
             finish(
                 to_array(sums[r]),
                 matrix.block_scale(block + r),
-                panel.scale[0],
-                out.block(panel.first, block + r),
+                row.scale,
+                out.block(0, block + r),
             );
         }
         R

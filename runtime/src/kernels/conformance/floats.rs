@@ -151,7 +151,7 @@ impl Vectors {
         Ok(Some(()))
     }
 
-    /// The two operations that write quantized vectors, into three tokens (a panel narrower than the widest).
+    /// The two operations that write quantized vectors, into several tokens.
     fn quantized<K: Kernels>(self, kernels: K, mut room: Room<'_>) -> Result<Option<()>, Mismatch> {
         const SKIP: usize = 5;
         let Some(Operands { x, y, found, expected, .. }) = self.operands(&mut room) else {
@@ -199,11 +199,12 @@ fn same_vectors(
     expected: &ActivationsMut<'_>,
 ) -> Result<(), Mismatch> {
     let ActivationShape { tokens, cols } = shape;
-    for (found, expected) in found.as_activations().panels().zip(expected.as_activations().panels()) {
-        mismatch(name, 1, cols, tokens, found.scale, expected.scale)?;
+    let (found, expected) = (found.as_activations(), expected.as_activations());
+    for (found, expected) in (0..tokens).map(|token| (found.row(token), expected.row(token))) {
+        mismatch(name, 1, cols, tokens, &[found.scale], &[expected.scale])?;
         let values = found.data.iter().zip(expected.data).map(|(&a, &b)| (i32::from(a), i32::from(b)));
         let sums = found.sums.iter().zip(expected.sums).map(|(&a, &b)| (i32::from(a), i32::from(b)));
-        let totals = found.totals.iter().zip(expected.totals).map(|(&a, &b)| (a, b));
+        let totals = [(found.total, expected.total)];
         for (index, (a, b)) in values.chain(sums).chain(totals).enumerate() {
             if a != b {
                 let (found, expected) = (a as u32, b as u32);
