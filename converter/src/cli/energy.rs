@@ -1,7 +1,7 @@
 //! `whit energy`: which sources of energy there are, and what a recording of one says.
 
 use super::failure::Failure;
-use super::output::{print, print_json};
+use super::output::{grouped, print, print_json};
 use super::table::{pairs, table};
 use crate::energy::recording::{Analysis, Cut, PinWindows, Recording, Spread, analyse, csv, trace};
 use crate::energy::sysfs::Tree;
@@ -156,11 +156,17 @@ fn derived(joules: f64, args: &Args) -> String {
     let battery = args.battery_wh.map(|wh| {
         (
             "battery",
-            format!("{:.0} tokens from {wh} Wh, idle draw not counted", tokens_per_charge(wh, joules)),
+            format!(
+                "{} tokens from {wh} Wh, idle draw not counted",
+                grouped(tokens_per_charge(wh, joules) as u64)
+            ),
         )
     });
     let co2 = args.co2_per_kwh.map(|kg| {
-        ("CO2", format!("{:.3} kg for a million tokens, at {kg} kg/kWh", kg_co2(joules * 1e6, kg)))
+        (
+            "CO2",
+            format!("{} for a million tokens, at {kg} kg/kWh", scaled(kg_co2(joules * 1e6, kg) * 1e3, "g")),
+        )
     });
     pairs(&battery.into_iter().chain(co2).collect::<Vec<_>>())
 }

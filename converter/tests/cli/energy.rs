@@ -141,7 +141,7 @@ fn a_recording_is_cut_where_the_pin_is_high() {
         ["energy", "r.csv", "--tokens", "5", "--battery-wh", "10", "--co2-per-kwh", "0.4", "--svg", "r.svg"];
     let text = succeed(folder.path(), &args);
     for expected in
-        ["pin D0: 10 windows of 5 tokens", "per token", "net", "tokens from 10 Wh", "kg for a million tokens"]
+        ["pin D0: 10 windows of 5 tokens", "per token", "net", "tokens from 10 Wh", "g for a million tokens"]
     {
         assert!(text.contains(expected), "{expected}: {text}");
     }
