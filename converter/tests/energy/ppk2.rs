@@ -218,3 +218,27 @@ fn the_mode_and_the_voltage_must_be_said() {
         assert!(parse(line).unwrap_err().to_string().contains("source=3.3"), "{line}");
     }
 }
+
+/// Of all that terminals translate, echo or act upon, a serial line of bytes does nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_serial_line_gives_bytes_as_they_are() {
+    use std::fs::{File, read_link};
+    use std::os::fd::AsRawFd;
+    use whit_converter::energy::ppk2::serial::open;
+
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let path = read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).unwrap();
+    let (mut kit, mut line) = (File::from(pty.master), open(&path).unwrap());
+    let bytes = [0x03, b'\r', b'\n', 0x04, 0x11, 0x13, 0x1a, 0x7f, 0xff, 0x00];
+    kit.write_all(&bytes).unwrap();
+    let mut found = [0; 10];
+    line.read_exact(&mut found).unwrap();
+    assert_eq!(found, bytes);
+    assert_eq!(line.read(&mut found).unwrap(), 0, "it waits, but not for ever");
+    line.write_all(&[0x0d, 0x0c, 0xe4]).unwrap();
+    kit.read_exact(&mut found[..3]).unwrap();
+    assert_eq!(found[..3], [0x0d, 0x0c, 0xe4], "and echoes nothing");
+    assert!(open("/dev/no-such-line".as_ref()).is_err());
+    assert!(open("/dev/null".as_ref()).is_err(), "no line");
+}
