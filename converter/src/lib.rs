@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod machine;
 mod map;
 pub mod plot;
+pub mod report;
 pub mod tokenizer;
 pub mod usage;
 pub mod verify;

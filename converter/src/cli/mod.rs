@@ -13,6 +13,7 @@ mod interrupt;
 mod model_file;
 mod output;
 mod progress;
+mod report;
 mod run;
 mod table;
 mod verify;
@@ -40,6 +41,7 @@ enum Command {
     Verify(verify::Args),
     Eval(eval::Args),
     Bench(bench::Args),
+    Report(report::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Report(args) => report::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ mod tables;
 mod tests;
 
 pub use error::{BadWeights, ExportError};
-pub use options::{ExportOptions, GoldenShape, encoding_name};
+pub use options::{ExportOptions, GoldenShape, TensorEncoding, encoding_name};
 pub use pending::{Pending, Report};
 
 use crate::checkpoint::Checkpoint;
