@@ -30,12 +30,13 @@ pub struct Score {
 }
 
 impl Score {
-    fn new(nats: f64, windows: &Windows) -> Self {
-        let nats_per_token = nats / windows.tokens() as f64;
+    /// Of a text of `tokens` predicted tokens and `bytes` bytes, from the sum of −ln p(token).
+    pub fn of(nats: f64, tokens: usize, bytes: usize) -> Self {
+        let nats_per_token = nats / tokens as f64;
         Self {
             nats_per_token,
             perplexity: nats_per_token.exp(),
-            bits_per_byte: nats / core::f64::consts::LN_2 / windows.bytes() as f64,
+            bits_per_byte: nats / core::f64::consts::LN_2 / bytes as f64,
         }
     }
 }
@@ -185,6 +186,7 @@ impl Sums {
     }
 
     fn finish(&self, windows: &Windows, compared: bool) -> Result<Evaluation, String> {
+        let score = |nats| Score::of(nats, windows.tokens(), windows.bytes());
         let tokens = windows.tokens() as f64;
         if !(self.nats.is_finite() && self.reference_nats.is_finite()) {
             return Err("the model computes logits that are not finite; `whit verify` may say why".into());
@@ -192,10 +194,10 @@ impl Sums {
         let closeness = Closeness {
             kl_divergence: self.divergence / tokens,
             top1_agreement: self.agreed as f64 / tokens,
-            reference: Score::new(self.reference_nats, windows),
+            reference: score(self.reference_nats),
         };
         Ok(Evaluation {
-            score: Score::new(self.nats, windows),
+            score: score(self.nats),
             accuracy: self.right as f64 / tokens,
             closeness: compared.then_some(closeness),
         })

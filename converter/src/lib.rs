@@ -4,6 +4,7 @@
 
 pub mod arena;
 pub mod bench;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
 pub mod eval;

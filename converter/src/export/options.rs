@@ -1,6 +1,7 @@
 //! What the user chooses about an export, and what follows for each tensor.
 
 use super::error::ExportError;
+use crate::calibrate::Calibration;
 use crate::inspect::tensor_name;
 use whit::CacheKind;
 use whit::format::{Description, Encoding, Golden, Role, Slots};
@@ -15,6 +16,8 @@ pub struct ExportOptions {
     pub embedding: Option<Encoding>,
     /// Encodings of single matrices, which go before the two above; of several for one matrix the last counts.
     pub tensors: Vec<TensorEncoding>,
+    /// A text that integer projections are rounded for; without it they are rounded each weight for itself.
+    pub calibration: Option<Calibration>,
     /// Kind of key and value cache of sessions that do not choose; `None` is int8 for integer weights, else f32.
     pub cache: Option<CacheKind>,
     /// How to sample where the user does not say.
@@ -30,6 +33,7 @@ impl Default for ExportOptions {
             weights: Encoding::I8,
             embedding: None,
             tensors: Vec::new(),
+            calibration: None,
             cache: None,
             sampling: Sampling::default(),
             golden: None,
@@ -66,6 +70,8 @@ impl ExportOptions {
         let mut words = vec![weights.clone()];
         words.extend((weights != embedding).then(|| format!("embedding {embedding}")));
         words.extend(self.tensors.iter().map(|own| format!("{} {}", own.name(), describe(own.encoding))));
+        let tokens = self.calibration.as_ref().map(Calibration::tokens);
+        words.extend(tokens.map(|tokens| format!("calibrated on {tokens} tokens")));
         words.join("; ")
     }
 

@@ -15,8 +15,10 @@ pub struct Measurement {
     pub prefill: Vec<f64>,
     /// What it ran on and with: comparable measurements have the same.
     pub setting: String,
-    /// Why it was unstable, if it was.
-    pub unstable: Vec<String>,
+    /// Rounds that were unstable.
+    pub unstable: usize,
+    /// Why the last of them was.
+    pub reasons: Vec<String>,
 }
 
 /// Medians of a measurement.
@@ -51,10 +53,12 @@ impl Measurement {
             report.prompt_tokens,
             report.decode_tokens
         );
-        for reason in &report.stability.reasons {
-            if !self.unstable.contains(reason) {
-                self.unstable.push(reason.clone());
-            }
+        let stability = &report.stability;
+        if !stability.stable {
+            self.unstable += 1;
+            // Figures that the ratios do not stand on.
+            let other = |reason: &&String| !reason.contains("_ms:") && !reason.contains("_cpu_s:");
+            self.reasons = stability.reasons.iter().filter(other).cloned().collect();
         }
     }
 }
@@ -131,8 +135,9 @@ pub(super) fn notes(base: &Subject<'_>, variants: &[Subject<'_>]) -> Vec<String>
         if setting.is_some_and(|setting| setting != speeds.setting) {
             notes.push(format!("{}: measured otherwise, on {}", subject.file, speeds.setting));
         }
-        if !speeds.unstable.is_empty() {
-            notes.push(format!("~ {}: unstable: {}", subject.file, speeds.unstable.join("; ")));
+        if speeds.unstable > 0 {
+            let (rounds, reasons) = (speeds.unstable, speeds.reasons.join("; "));
+            notes.push(format!("~ {}: {rounds} unstable rounds, the last because: {reasons}", subject.file));
         }
     }
     notes

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod command;
+mod compression;
 mod failures;
 mod help;
 mod made_up;
