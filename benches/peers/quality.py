@@ -24,24 +24,34 @@ from quality_plot import picture
 from shapes import SHAPES
 from table import place
 
+CALIBRATED = ["--calibrate", "CALIBRATION", "--split", quality_text.MARK]
+ALL_INT4 = ["--weights", "int4", "--embedding", "int4"]
+
+
+def tensors(encoding: str, *names: str) -> list[str]:
+    return [f"--tensor={name}={encoding}" for name in names]
+
+
 # whit's files, from large to small. What is stored how was chosen on the calibration stories, one matrix at a time:
 # the output projections of attention and the first layers' gates lose least per byte saved.
 WHIT = {
     "f32": ["--weights", "f32"],
     "f16": ["--weights", "f16"],
-    "int8, down f16 but in layer 3": ["--tensor", "ffn.down=f16", "--tensor", "layers.3.ffn.down=int8"],
+    "int8, down f16 but in layer 3": [*tensors("f16", "ffn.down"), *tensors("int8", "layers.3.ffn.down")],
     "int8": [],
-    "int8, out and up of layer 0 int4": ["--tensor", "attention.out=int4", "--tensor", "layers.0.ffn.up=int4"],
-    "int8, out, up and down of layers 0 and 1 int4": [
-        *(f"--tensor={name}=int4" for name in ["attention.out", "layers.0.ffn.up", "layers.1.ffn.up"]),
-        *(f"--tensor={name}=int4" for name in ["layers.0.ffn.down", "layers.1.ffn.down"]),
+    "int8, out and up of layer 0 int4, calibrated": [
+        *tensors("int4", "attention.out", "layers.0.ffn.up"),
+        *CALIBRATED,
     ],
-    "int8, feed-forward int4": ["--tensor", "ffn.up=int4", "--tensor", "ffn.down=int4"],
+    "int8, up int4, calibrated": [*tensors("int4", "ffn.up"), *CALIBRATED],
     "int4, groups of 16": ["--weights", "int4", "--group", "16"],
+    "int4, groups of 16, calibrated": ["--weights", "int4", "--group", "16", *CALIBRATED],
     "int4, groups of 32": ["--weights", "int4"],
-    "int4, groups of 64": ["--weights", "int4", "--group", "64"],
-    "int4, groups of 16, embedding int4": ["--weights", "int4", "--group", "16", "--embedding", "int4"],
-    "int4, groups of 32, embedding int4": ["--weights", "int4", "--embedding", "int4"],
+    "int4, groups of 32, calibrated": ["--weights", "int4", *CALIBRATED],
+    "int4, groups of 64, calibrated": ["--weights", "int4", "--group", "64", *CALIBRATED],
+    "int4, groups of 16, embedding int4, calibrated": [*ALL_INT4, "--group", "16", *CALIBRATED],
+    "int4, groups of 32, embedding int4": ALL_INT4,
+    "int4, groups of 32, embedding int4, calibrated": [*ALL_INT4, *CALIBRATED],
 }
 JUDGED = ["Q8_0", "Q4_K_M", "Q4_0"]
 
@@ -51,7 +61,12 @@ def whit(command: str, data: Path, folder: Path, text: Path) -> list[dict]:
     lines = []
     run = lambda *args: json.loads(subprocess.run([command, *args], check=True, stdout=subprocess.PIPE).stdout)
     source = [str(data / "llama2c/stories260K.bin"), "--tokenizer", str(data / "llama2c/tok512.bin")]
+    calibration = folder / "calibration.txt"
+    calibration.write_text(
+        quality_text.joined(quality_text.stories(data, quality_text.CALIBRATION_OFFSET)), encoding="utf-8"
+    )
     for at, (name, options) in enumerate(WHIT.items()):
+        options = [str(calibration) if option == "CALIBRATION" else option for option in options]
         line = {"engine": "whit", "format": name}
         for cache in ["f32", "int8"]:
             path = str(folder / f"{at}-{cache}.whit")
