@@ -230,6 +230,23 @@ pub fn weight_bytes_per_token(file: &File<'_>) -> u64 {
     file.tensors.entries().map(read).sum()
 }
 
+/// Multiplications with weights that one token of a prompt takes: the matrices of all layers. Attention's own, whose
+/// number grows with the position, do not count.
+pub fn prefill_macs_per_token(file: &File<'_>) -> u64 {
+    macs(file, Role::per_layer)
+}
+
+/// The same of one decoded token: the output head, whether a matrix of its own or the embedding, counts too.
+pub fn decode_macs_per_token(file: &File<'_>) -> u64 {
+    let head = if file.description.tied { Role::Embedding } else { Role::Head };
+    macs(file, |role| role.per_layer() || role == head)
+}
+
+fn macs(file: &File<'_>, counts: impl Fn(Role) -> bool) -> u64 {
+    let matrices = file.tensors.entries().filter(|entry| entry.role.is_matrix() && counts(entry.role));
+    matrices.map(|entry| numbers(&entry)).sum()
+}
+
 fn numbers(entry: &TensorEntry) -> u64 {
     u64::from(entry.rows) * u64::from(entry.cols)
 }

@@ -1,31 +1,75 @@
 //! `whit bench`: how fast files run here.
 
-use super::compute::{BATCH, BackendArg, Cache};
-use super::failure::Failure;
-use super::output::{bytes, print, print_json};
-use super::progress::Progress;
-use super::table::pairs;
-use crate::bench::{Options, Report, bench};
-use clap::value_parser;
-use std::path::PathBuf;
+mod compare;
+mod markdown;
+mod sweep;
+mod text;
 
-/// Measure how fast files run on this machine, and how much of its read bandwidth they use
+use super::compute::{BATCH, Cache};
+use super::failure::Failure;
+use super::output::{note, print, print_json};
+use super::progress::Progress;
+use crate::bench::{Options, Report, bench, plots};
+use clap::value_parser;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use whit::kernels::Backend;
+
+/// Measure how fast files run on this machine, and how much of what it can do they use
 ///
-/// Prefill reads a prompt; decode computes single tokens from an empty context on, with the logits of each. Tokens are
-/// pseudo-random. Every number is the median of the repeats, after one run that is not counted.
+/// Each file is measured in a process of its own. Prefill reads a prompt; decode computes single tokens from an empty
+/// context on, with the logits of each. Tokens are pseudo-random. Every figure is the median of runs, after one that is
+/// not counted; they are repeated until the 95 % bootstrap interval of the median is narrower than --spread, or for
+/// --max-time. A figure is marked with ~ and a reason is given if its interval is wider, if the threads did not have the
+/// CPU, or if clock, temperature or load say that the machine did not stay as it was.
 ///
-/// JSON: an array with an object for each file; keys: file, file_bytes, backend, cache, threads, seed, repeats,
-/// prompt_tokens, decode_tokens, batch, load_ms, prefill_tokens_per_s, prefill_tokens_per_cpu_s, decode_tokens_per_s,
-/// decode_tokens_per_cpu_s, weight_bytes_per_token, gb_per_s, read_bandwidth_gb_per_s, bandwidth_share, arena_bytes,
-/// peak_rss_bytes (of the process so far).
+/// JSON: an array with an object for each file; keys: file, file_bytes, fingerprint, model_context, backend, cache, threads, seed,
+/// repeats, prompt_tokens, decode_tokens, batch, load_ms, first_token_ms (load, prompt, and the first token drawn),
+/// prefill_tokens_per_s, prefill_tokens_per_cpu_s, decode_tokens_per_s, decode_tokens_per_cpu_s, latency_ms (of single
+/// tokens), weight_bytes_per_token, gb_per_s, read_bandwidth_gb_per_s, bandwidth_share, prefill_macs_per_token,
+/// decode_macs_per_token, prefill_gmac_per_s, integer_peak_gmac_per_s, integer_peak_instructions, integer_peak_share,
+/// arena_bytes, weights_mapped_bytes, peak_rss_bytes (of this model alone), cpu_share, start (whole processes of `whit
+/// run`), contexts, thread_sweep, backend_sweep, summaries (median, low and high end of the interval, cv, runs),
+/// stability, machine, before and after (its state), version, commit, date, notes, samples (every single measurement).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The .whit files
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "compare", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Threads that share the work
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=256))]
-    threads: u16,
+    /// Compare two measurements that --json printed: ratios, their 95 % intervals, and whether they are more than noise
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with = "files")]
+    compare: Option<Vec<PathBuf>>,
+    /// Compare measurements of different models or settings all the same
+    #[arg(long, requires = "compare")]
+    allow_different: bool,
+    #[command(flatten)]
+    measure: Measure,
+    /// Report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Report as Markdown
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// Also draw roofline.svg, latency.svg and, with --context, context.svg into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "compare")]
+    plot: Option<PathBuf>,
+    /// Exit with code 1 if any figure is unstable
+    #[arg(long, conflicts_with = "compare")]
+    require_stable: bool,
+    /// Measure in this process: what `whit bench` starts itself for each file
+    #[arg(long, hide = true)]
+    in_process: bool,
+}
+
+/// What to measure, and how.
+#[derive(Clone, Debug, clap::Args)]
+struct Measure {
+    /// Threads that share the work; several numbers are measured one after the other, the first in full
+    #[arg(long, value_name = "N,…", default_value = "1", value_delimiter = ',', value_parser = value_parser!(u16).range(1..=256))]
+    threads: Vec<u16>,
+    /// Also decode with so many positions in the context
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = value_parser!(u32).range(1..=131_070))]
+    context: Vec<u32>,
     /// Length of the prompt; at most the model's context is used
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = value_parser!(u32).range(1..=131_071))]
     prompt_tokens: u32,
@@ -35,71 +79,109 @@ pub(super) struct Args {
     /// Tokens in one pass over the weights, in prefill
     #[arg(long, value_name = "N", default_value_t = BATCH as u16, value_parser = value_parser!(u16).range(1..=4096))]
     batch: u16,
-    /// How often each is measured
+    /// How often each is measured at least
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u16).range(1..=1000))]
     repeats: u16,
+    /// How wide the 95 % interval of a median may be, as a share of the median
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    spread: f64,
+    /// Seconds for which prefill, decode and each context are repeated at most to reach that
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    max_time: f64,
     /// Kind of key and value cache; by default the file's own
     #[arg(long, value_name = "KIND")]
     cache: Option<Cache>,
     /// Names the pseudo-random tokens
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    #[command(flatten)]
-    backend: BackendArg,
-    /// Report as JSON
-    #[arg(long)]
-    json: bool,
+    /// Compute with this backend instead of the fastest, or with several or `all`, one after the other, the first in full
+    #[arg(long, env = "WHIT_BACKEND", hide_env_values = true, value_name = "NAME,…", value_delimiter = ',')]
+    backend: Vec<String>,
+}
+
+impl Measure {
+    /// The backends asked for, the fastest first if all are; `None` is the fastest.
+    fn backends(&self) -> Result<Vec<Option<Backend>>, Failure> {
+        let names: Vec<_> = self.backend.iter().filter(|name| !name.is_empty()).collect();
+        if names.is_empty() {
+            return Ok(vec![None]);
+        }
+        if names.iter().any(|name| *name == "all") {
+            let mut all: Vec<_> = Backend::available().map(Some).collect();
+            all.reverse();
+            return Ok(all);
+        }
+        names.into_iter().map(|name| super::compute::backend_named(name).map(Some)).collect()
+    }
+
+    /// What the library measures, with one number of threads and one backend.
+    fn options(&self, threads: u16, backend: Option<Backend>) -> Result<Options, Failure> {
+        let positive = |name: &str, value: f64| {
+            let message = || Failure::Usage(format!("--{name} {value}: expected a number of at least 0"));
+            if (0.0..=1e6).contains(&value) { Ok(value) } else { Err(message()) }
+        };
+        Ok(Options {
+            threads: usize::from(threads),
+            prompt_tokens: self.prompt_tokens as usize,
+            decode_tokens: self.decode_tokens as usize,
+            batch: usize::from(self.batch),
+            repeats: usize::from(self.repeats),
+            spread: positive("spread", self.spread)?,
+            time_limit: Duration::from_secs_f64(positive("max-time", self.max_time)?),
+            contexts: self.context.iter().map(|&depth| depth as usize).collect(),
+            backend,
+            cache: self.cache.map(whit::CacheKind::from),
+            seed: self.seed,
+        })
+    }
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let options = Options {
-        threads: usize::from(args.threads),
-        prompt_tokens: args.prompt_tokens as usize,
-        decode_tokens: args.decode_tokens as usize,
-        batch: usize::from(args.batch),
-        repeats: usize::from(args.repeats),
-        backend: args.backend.backend()?,
-        cache: args.cache.map(whit::CacheKind::from),
-        seed: args.seed,
-    };
+    if let Some([before, after]) = args.compare.as_deref() {
+        return compare::run(before, after, &args);
+    }
+    if args.in_process {
+        return measure_here(&args);
+    }
     let mut reports = Vec::new();
     for file in &args.files {
-        let mut progress = Progress::new("bench");
-        let report = bench(file, &options, |done, total| progress.set(done as u64, total as u64))?;
-        drop(progress);
-        if !args.json {
-            print(text(&report))?;
+        let report = sweep::measure(file, &args.measure)?;
+        if !args.json && !args.markdown {
+            print(text::report(&report))?;
         }
         reports.push(report);
     }
-    if args.json { print_json(&reports) } else { Ok(()) }
+    if args.json {
+        print_json(&reports)?;
+    } else if args.markdown {
+        print(markdown::reports(&reports))?;
+    } else {
+        print(text::machine(&reports))?;
+    }
+    if let Some(folder) = &args.plot {
+        draw(folder, &reports)?;
+    }
+    let unstable = reports.iter().any(|report| !report.stability.stable);
+    if args.require_stable && unstable { Err(Failure::Reported) } else { Ok(()) }
 }
 
-fn text(report: &Report) -> String {
-    let speed = |tokens: usize, wall: f64, cpu: Option<f64>| {
-        let cpu = cpu.map_or_else(String::new, |cpu| format!(", {cpu:.1} per CPU second"));
-        format!("{wall:.1} tokens/s{cpu} ({tokens} tokens)")
-    };
-    let r = report;
-    let threads = if r.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", r.threads) };
-    let lines = [
-        ("computed by", format!("{}, {threads}, {} cache, batches of {}", r.backend, r.cache, r.batch)),
-        ("load", format!("{:.3} ms", r.load_ms)),
-        ("prefill", speed(r.prompt_tokens, r.prefill_tokens_per_s, r.prefill_tokens_per_cpu_s)),
-        ("decode", speed(r.decode_tokens, r.decode_tokens_per_s, r.decode_tokens_per_cpu_s)),
-        (
-            "weights read",
-            format!(
-                "{} a token, {:.2} GB/s: {:.0} % of the {:.2} GB/s that reading alone reaches",
-                bytes(r.weight_bytes_per_token),
-                r.gb_per_s,
-                100.0 * r.bandwidth_share,
-                r.read_bandwidth_gb_per_s
-            ),
-        ),
-        ("session", bytes(r.arena_bytes as u64)),
-        ("peak memory", r.peak_rss_bytes.map_or_else(|| "not known".to_owned(), bytes)),
-    ];
-    let note = format!("  medians of {}, seed {}\n", r.repeats, r.seed);
-    format!("{} ({})\n{}{note}", r.file, bytes(r.file_bytes), pairs(&lines))
+/// The child's part: one file, one number of threads, one backend.
+fn measure_here(args: &Args) -> Result<(), Failure> {
+    let (file, threads) = (&args.files[0], args.measure.threads[0]);
+    let options = args.measure.options(threads, args.measure.backends()?[0])?;
+    let mut progress = Progress::new("bench");
+    let report = bench(file, &options, |done, total| progress.set(done as u64, total as u64))?;
+    drop(progress);
+    print_json(&report)
+}
+
+fn draw(folder: &Path, reports: &[Report]) -> Result<(), Failure> {
+    let fail = |error| Failure::about(folder)(&format_args!("cannot be written: {error}"));
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    for (name, picture) in plots::pictures(reports) {
+        let path = folder.join(name);
+        std::fs::write(&path, picture).map_err(fail)?;
+        note(format_args!("{} written", path.display()));
+    }
+    Ok(())
 }

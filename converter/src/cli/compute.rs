@@ -44,19 +44,21 @@ impl BackendArg {
     /// The backend asked for; `None` for the fastest.
     pub(super) fn backend(&self) -> Result<Option<Backend>, Failure> {
         let Some(name) = self.backend.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
-        Backend::named(name).map(Some).ok_or_else(|| {
-            let available: Vec<_> = Backend::available().map(Backend::name).collect();
-            Failure::Usage(format!(
-                "backend `{name}` is not available here; there are: {}",
-                available.join(", ")
-            ))
-        })
+        backend_named(name).map(Some)
     }
 
     /// `model` with the backend asked for.
     pub(super) fn apply<'a>(&self, model: Model<'a>) -> Result<Model<'a>, Failure> {
         Ok(self.backend()?.map_or(model, |backend| model.with_backend(backend)))
     }
+}
+
+/// The backend of this name.
+pub(super) fn backend_named(name: &str) -> Result<Backend, Failure> {
+    Backend::named(name).ok_or_else(|| {
+        let available: Vec<_> = Backend::available().map(Backend::name).collect();
+        Failure::Usage(format!("backend `{name}` is not available here; there are: {}", available.join(", ")))
+    })
 }
 
 /// The threads that compute.

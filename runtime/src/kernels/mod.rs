@@ -18,6 +18,8 @@ pub mod conformance;
 #[cfg(target_arch = "x86_64")]
 mod features;
 pub mod lanes;
+#[cfg(any(feature = "peak", test))]
+pub mod peak;
 pub mod scalar;
 
 pub use crate::architecture::{Activation, Pairing};
