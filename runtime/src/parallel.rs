@@ -135,6 +135,23 @@ impl<'a> Columns<'a> {
     pub fn block(&mut self, token: usize, block: usize) -> &mut [f32; LANES] {
         self.token(token, block * LANES..(block + 1) * LANES).try_into().expect("LANES columns")
     }
+
+    /// As [`Columns::block`], for each of `tokens`.
+    ///
+    /// # Panics
+    /// If they are not all this value's own.
+    #[inline(always)]
+    pub fn blocks(&mut self, tokens: Range<usize>, block: usize) -> impl Iterator<Item = &mut [f32; LANES]> {
+        assert!(
+            tokens.end <= self.tokens
+                && block * LANES >= self.columns.start
+                && (block + 1) * LANES <= self.columns.end
+        );
+        let (data, stride) = (self.data, self.stride);
+        // SAFETY: each token's part lies in the buffer and in this value's own columns (just asserted), and is handed
+        // out once.
+        tokens.map(move |token| unsafe { &mut *data.add(token * stride + block * LANES).cast() })
+    }
 }
 
 /// Runs `job(worker, count)` on `count` workers, `most` of them at most.

@@ -16,6 +16,7 @@ use core::arch::x86_64::*;
 use core::ops::Range;
 
 cpu_features!($ for_avx512 "avx2" "f16c" "avx512f" "avx512bw" "avx512vl" "avx512dq" "avx512vnni");
+pub(super) use for_avx512;
 
 /// Proof that the CPU has AVX-512 with VNNI.
 #[derive(Clone, Copy, Debug)]

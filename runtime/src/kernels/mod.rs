@@ -5,6 +5,8 @@
 //! those of [`lanes`], inlined through `enter`. [`scalar`] is the definition.
 
 #[cfg(target_arch = "x86_64")]
+pub mod amx;
+#[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
@@ -23,6 +25,8 @@ pub mod scalar;
 pub use crate::architecture::{Activation, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
+#[cfg(target_arch = "x86_64")]
+pub use amx::Amx;
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
