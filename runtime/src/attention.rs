@@ -11,7 +11,8 @@ use crate::format::Description;
 use crate::kernels::Kernels;
 use crate::kernels::lanes::Softmax;
 use crate::layout::{Layout, Quantized};
-use crate::parallel::{Columns, Shared, Workers, share, split};
+use crate::ops::{SharedQuantized, worth_elements};
+use crate::parallel::{Columns, Shared, Workers, share, split, worth};
 use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
 
@@ -72,7 +73,8 @@ pub(crate) fn attend<K: Kernels>(
     plan.store(kernels, workers, &cache.share());
     let (cache, places) = (&*cache, Workplaces::new(scratch, layout));
     let out = Columns::new(out, chunk.tokens, out_stride);
-    split(workers, plan.units().min(layout.options.workers), |worker, count| {
+    let most = worth(workers, plan.work()).min(plan.units()).min(layout.options.workers);
+    split(workers, most, |worker, count| {
         // SAFETY: each worker has its own number.
         let mut place = unsafe { places.of(worker) };
         plan.each(worker, count, |queries| {
@@ -84,9 +86,6 @@ pub(crate) fn attend<K: Kernels>(
         });
     });
 }
-
-/// Fewest tokens whose keys and values are worth a wait for the other workers.
-const SHARED_STORES: usize = 8;
 
 /// What every worker knows about the attention of a chunk.
 #[derive(Clone, Copy)]
@@ -124,8 +123,8 @@ impl<'a> Plan<'a> {
     fn store<K: Kernels>(&self, kernels: K, workers: &dyn Workers, cache: &SharedCache<'_>) {
         let (chunk, width, kv_heads) = (self.chunk, self.width, self.kv_heads);
         let units = 2 * kv_heads;
-        let most = if chunk.tokens < SHARED_STORES { 1 } else { units };
-        split(workers, most, |worker, count| {
+        let most = worth_elements(workers, units * width * chunk.tokens);
+        split(workers, most.min(units), |worker, count| {
             for unit in (worker..units).step_by(count) {
                 let side = if unit < kv_heads { Side::Keys } else { Side::Values };
                 // SAFETY: each unit is another head or side, and one worker's alone.
@@ -149,6 +148,12 @@ impl<'a> Plan<'a> {
     /// Tiles of tokens in the chunk.
     fn tiles(&self) -> usize {
         self.chunk.tokens.div_ceil(self.tile)
+    }
+
+    /// Multiplications in the products with all keys and values, roughly.
+    fn work(&self) -> usize {
+        let (chunk, heads) = (self.chunk, self.kv_heads * self.group);
+        (3 * self.width * heads).saturating_mul(chunk.tokens).saturating_mul(chunk.position + chunk.tokens)
     }
 
     /// Most workers among whom the work can be shared out.
@@ -337,21 +342,24 @@ struct Workplaces<'a> {
     weights: SharedQuantized<'a>,
     values: Shared<'a, f32>,
     ones: &'a [f32],
-    lengths: [usize; 2],
+    /// Scores, queries and sums of values of one worker.
+    lengths: [usize; 3],
 }
 
 impl<'a> Workplaces<'a> {
     fn new(scratch: &'a mut Scratch<'_>, layout: &Layout) -> Self {
-        let i8_values = scratch.values.len() / layout.options.workers;
+        let values = scratch.values.len() / layout.options.workers;
+        // An f32 cache needs no quantized vectors, and its layout has none.
+        let queries = scratch.queries.totals.len() / layout.options.workers;
         scratch.ones.fill(1.0);
         Self {
             scores: Shared::new(scratch.scores),
             span: layout.span,
-            queries: SharedQuantized::new(&mut scratch.queries, layout.query_shape),
-            weights: SharedQuantized::new(&mut scratch.weights, layout.weight_shape),
+            queries: SharedQuantized::new(&mut scratch.queries, layout.query_shape.cols),
+            weights: SharedQuantized::new(&mut scratch.weights, layout.weight_shape.cols),
             values: Shared::new(scratch.values),
             ones: scratch.ones,
-            lengths: [layout.scores_len(), i8_values],
+            lengths: [layout.scores_len(), queries, values],
         }
     }
 
@@ -366,48 +374,10 @@ impl<'a> Workplaces<'a> {
             Workplace {
                 scores: self.scores.part(own(self.lengths[0])),
                 span: self.span,
-                queries: self.queries.of(worker),
-                weights: self.weights.of(worker),
-                values: self.values.part(own(self.lengths[1])),
+                queries: self.queries.tokens(own(self.lengths[1])),
+                weights: self.weights.tokens(own(2 * self.lengths[1])),
+                values: self.values.part(own(self.lengths[2])),
                 ones: self.ones,
-            }
-        }
-    }
-}
-
-/// Memory for quantized vectors of all workers.
-struct SharedQuantized<'a> {
-    shape: ActivationShape,
-    data: Shared<'a, i8>,
-    sums: Shared<'a, i16>,
-    totals: Shared<'a, i32>,
-    scale: Shared<'a, f32>,
-}
-
-impl<'a> SharedQuantized<'a> {
-    fn new(quantized: &'a mut Quantized<'_>, shape: ActivationShape) -> Self {
-        // An f32 cache needs none, and its layout has none.
-        let shape = if quantized.data.is_empty() { ActivationShape { tokens: 0, cols: 0 } } else { shape };
-        Self {
-            shape,
-            data: Shared::new(quantized.data),
-            sums: Shared::new(quantized.sums),
-            totals: Shared::new(quantized.totals),
-            scale: Shared::new(quantized.scale),
-        }
-    }
-
-    /// # Safety
-    /// - As [`Workplaces::of`].
-    unsafe fn of(&self, worker: usize) -> Quantized<'_> {
-        let own = |len: usize| worker * len..(worker + 1) * len;
-        // SAFETY: the contract is the caller's.
-        unsafe {
-            Quantized {
-                data: self.data.part(own(self.shape.data_len())),
-                sums: self.sums.part(own(self.shape.sums_len())),
-                totals: self.totals.part(own(self.shape.tokens)),
-                scale: self.scale.part(own(self.shape.tokens)),
             }
         }
     }

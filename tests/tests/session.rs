@@ -38,7 +38,7 @@ fn logits(
 
 #[test]
 fn pieces_batches_backends_and_workers_never_change_a_bit() {
-    let pools = [ThreadPool::new(2), ThreadPool::new(3)].map(|pool| pool.expect("threads start"));
+    let pools = [ThreadPool::new(2), ThreadPool::new(3)].map(|pool| pool.expect("threads start").eager());
     let mut random = Random(SEED);
     for (name, description) in architectures() {
         for (encoding, encodings) in encodings() {
@@ -78,7 +78,7 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
 /// Attention takes positions in spans of 256: 600 are two and a part of a third.
 #[test]
 fn pieces_batches_and_workers_never_change_a_bit_over_several_spans() {
-    let pool = ThreadPool::new(2).expect("threads start");
+    let pool = ThreadPool::new(2).expect("threads start").eager();
     for window in [20, 300, 0] {
         let description = Description { context: 600, layers: 1, window, ..awkward() };
         let bytes = model(&description, encodings()[2].1, SEED);
