@@ -40,9 +40,21 @@ impl Amx {
     /// The backend, if the CPU (for AVX-512 without the `std` feature: the build target) and the system, which must be
     /// Linux, have all it needs.
     ///
-    /// Asks the system for this process's permission to use tiles; threads that start later inherit it.
+    /// Asks the system for the permission to use tiles, which all threads of the process then have.
     pub fn new() -> Option<Self> {
         Avx512::new().filter(|_| permission::granted()).map(Self)
+    }
+}
+
+#[cfg(any(feature = "peak", test))]
+impl Amx {
+    /// Products of bytes in a turn of [`Amx::multiply_registers`].
+    pub(super) const PRODUCTS: usize = 4 * 16 * 64 * 16;
+
+    /// Multiplies tiles of zeros without memory.
+    pub(super) fn multiply_registers(self, turns: usize) {
+        // SAFETY: `new` saw every feature; nobody else has tiles while this runs.
+        unsafe { tiles::Tiles::configure(LANES) }.multiply_registers(turns);
     }
 }
 

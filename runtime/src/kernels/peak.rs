@@ -2,6 +2,8 @@
 //! fed. For measurements; whoever calls it holds the clock.
 #![allow(unsafe_code, reason = "the calls that enter the instruction sets")]
 
+#[cfg(target_arch = "x86_64")]
+use super::Amx;
 use super::Backend;
 #[cfg(target_arch = "x86_64")]
 use core::{arch::x86_64::*, hint::black_box};
@@ -33,6 +35,12 @@ impl RegisterProducts {
                 products: (REPEAT * SUMS_512 * 64) as u64,
                 backend,
             }),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Amx(_) => Some(Self {
+                instructions: "tdpbssd, 16 × 64 × 16",
+                products: (REPEAT * Amx::PRODUCTS) as u64,
+                backend,
+            }),
         }
     }
 
@@ -46,6 +54,8 @@ impl RegisterProducts {
             // SAFETY: a value of this backend proves the features.
             #[cfg(target_arch = "x86_64")]
             Backend::Avx512(_) => unsafe { vpdpbusd() },
+            #[cfg(target_arch = "x86_64")]
+            Backend::Amx(amx) => amx.multiply_registers(REPEAT),
         }
     }
 }

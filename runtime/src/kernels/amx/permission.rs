@@ -33,8 +33,8 @@ fn saved() -> bool {
     unsafe { states() & NEEDED == NEEDED }
 }
 
-/// Asks Linux (5.16 and later) to let this process, and the threads it starts from now on, use tiles: their 8 KiB are
-/// kept for those only that ask. Asking again is harmless.
+/// Asks Linux (5.16 and later) to let this process, all its threads, use tiles: it keeps their 8 KiB only for those that
+/// ask. Asking again is harmless.
 #[cfg(target_os = "linux")]
 fn permit() -> bool {
     const ARCH_PRCTL: i64 = 158;

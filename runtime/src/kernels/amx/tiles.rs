@@ -227,3 +227,28 @@ impl Tiles {
         }
     }
 }
+
+#[cfg(any(feature = "peak", test))]
+impl Tiles {
+    /// Four products of zeros in every one of `turns` turns, at least one, each waiting only for itself a turn before.
+    pub(super) fn multiply_registers(&self, turns: usize) {
+        // SAFETY: the tiles are configured, all alike in width (`configure`); no memory is touched.
+        unsafe {
+            asm!(
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "tilezero tmm4", "tilezero tmm5", "tilezero tmm6", "tilezero tmm7",
+                "2:",
+                "tdpbssd tmm0, tmm4, tmm6",
+                "tdpbssd tmm1, tmm4, tmm7",
+                "tdpbssd tmm2, tmm5, tmm6",
+                "tdpbssd tmm3, tmm5, tmm7",
+                "dec {turns}",
+                "jnz 2b",
+                turns = inout(reg) turns.max(1) => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, nomem),
+            );
+        }
+    }
+}
