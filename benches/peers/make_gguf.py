@@ -45,9 +45,8 @@ def add_stub_tokenizer(writer: gguf.GGUFWriter, vocabulary: int) -> None:
     writer.add_eos_token_id(2)
 
 
-def write_f16(shape: Shape, path: str) -> None:
-    """Matrices in f16, norms in f32."""
-    writer = gguf.GGUFWriter(path, "llama")
+def add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
+    """What a file says of its model, tokenizer included."""
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.hidden)
     writer.add_block_count(shape.layers)
@@ -58,8 +57,14 @@ def write_f16(shape: Shape, path: str) -> None:
     writer.add_rope_freq_base(shape.rope_theta)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(shape.vocabulary)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     add_stub_tokenizer(writer, shape.vocabulary)
+
+
+def write_f16(shape: Shape, path: str) -> None:
+    """Matrices in f16, norms in f32."""
+    writer = gguf.GGUFWriter(path, "llama")
+    add_shape(writer, shape)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     for layer, name, array in weights(shape):
         prefix = "" if layer is None else f"blk.{layer}."
         half = array.astype("float16") if array.ndim == 2 else array

@@ -30,12 +30,13 @@ pub struct Score {
 }
 
 impl Score {
-    fn new(nats: f64, windows: &Windows) -> Self {
-        let nats_per_token = nats / windows.tokens() as f64;
+    /// Of a text of `tokens` predicted tokens and `bytes` bytes, from the sum of −ln p(token).
+    pub fn of(nats: f64, tokens: usize, bytes: usize) -> Self {
+        let nats_per_token = nats / tokens as f64;
         Self {
             nats_per_token,
             perplexity: nats_per_token.exp(),
-            bits_per_byte: nats / core::f64::consts::LN_2 / windows.bytes() as f64,
+            bits_per_byte: nats / core::f64::consts::LN_2 / bytes as f64,
         }
     }
 }
@@ -56,6 +57,8 @@ pub struct Closeness {
 pub struct Evaluation {
     /// How well the model predicts the text.
     pub score: Score,
+    /// Share of the tokens that were the likeliest to the model.
+    pub accuracy: f64,
     /// How close it is to the reference, if there was one.
     pub closeness: Option<Closeness>,
 }
@@ -157,6 +160,7 @@ struct Sums {
     nats: f64,
     reference_nats: f64,
     divergence: f64,
+    right: u64,
     agreed: u64,
 }
 
@@ -166,10 +170,12 @@ impl Sums {
         let target = target.0 as usize;
         let own_sum = log_sum_exp(logits);
         self.nats += own_sum - f64::from(logits[target]);
+        let first = greedy(logits);
+        self.right += u64::from(first as usize == target);
         let Some(expected) = expected else { return };
         let sum = log_sum_exp(expected);
         self.reference_nats += sum - f64::from(expected[target]);
-        self.agreed += u64::from(greedy(logits) == greedy(expected));
+        self.agreed += u64::from(first == greedy(expected));
         let divergence = |(&logit, &expected): (&f32, &f32)| {
             let log_p = f64::from(expected) - sum;
             let p = log_p.exp();
@@ -180,6 +186,7 @@ impl Sums {
     }
 
     fn finish(&self, windows: &Windows, compared: bool) -> Result<Evaluation, String> {
+        let score = |nats| Score::of(nats, windows.tokens(), windows.bytes());
         let tokens = windows.tokens() as f64;
         if !(self.nats.is_finite() && self.reference_nats.is_finite()) {
             return Err("the model computes logits that are not finite; `whit verify` may say why".into());
@@ -187,9 +194,13 @@ impl Sums {
         let closeness = Closeness {
             kl_divergence: self.divergence / tokens,
             top1_agreement: self.agreed as f64 / tokens,
-            reference: Score::new(self.reference_nats, windows),
+            reference: score(self.reference_nats),
         };
-        Ok(Evaluation { score: Score::new(self.nats, windows), closeness: compared.then_some(closeness) })
+        Ok(Evaluation {
+            score: score(self.nats),
+            accuracy: self.right as f64 / tokens,
+            closeness: compared.then_some(closeness),
+        })
     }
 }
 
@@ -210,7 +221,7 @@ mod tests {
         assert!((sums.nats - 8f64.ln()).abs() < 1e-12);
         assert!((sums.reference_nats - 8f64.ln()).abs() < 1e-12);
         assert!(sums.divergence.abs() < 1e-12);
-        assert_eq!(sums.agreed, 1);
+        assert_eq!((sums.agreed, sums.right), (1, 0));
     }
 
     /// p = (3/4, 1/4), q = (1/4, 3/4): Σ p ln(p / q) = 3/4 ln 3 − 1/4 ln 3 = ln 3 / 2.
@@ -221,6 +232,8 @@ mod tests {
         sums.add(&[0.0, ln3, f32::NEG_INFINITY], Some(&[ln3, 0.0, f32::NEG_INFINITY]), Token(0));
         assert!((sums.divergence - 3f64.ln() / 2.0).abs() < 1e-7, "{}", sums.divergence);
         assert!((sums.nats - 4f64.ln()).abs() < 1e-7);
-        assert_eq!(sums.agreed, 0);
+        assert_eq!((sums.agreed, sums.right), (0, 0));
+        sums.add(&[0.0, ln3, f32::NEG_INFINITY], None, Token(1));
+        assert_eq!(sums.right, 1);
     }
 }

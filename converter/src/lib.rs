@@ -4,6 +4,7 @@
 
 pub mod arena;
 pub mod bench;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
 pub mod energy;
@@ -15,6 +16,7 @@ pub mod inspect;
 pub mod machine;
 mod map;
 pub mod plot;
+pub mod report;
 pub mod tokenizer;
 pub mod usage;
 pub mod verify;

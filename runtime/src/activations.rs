@@ -91,6 +91,11 @@ impl<'a> Activations<'a> {
         self.data
     }
 
+    /// The scale of every token.
+    pub fn scales(&self) -> &'a [f32] {
+        self.scale
+    }
+
     /// The vector of `token`.
     #[inline(always)]
     pub fn row(&self, token: usize) -> Row<'a> {

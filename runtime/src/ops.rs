@@ -1,9 +1,11 @@
 //! A projection: vectors × one weight matrix of any encoding, shared out among workers.
+#![allow(unsafe_code, reason = "workers take disjoint tokens of quantized vectors")]
 
 use crate::kernels::Kernels;
 use crate::layout::Quantized;
-use crate::parallel::{Columns, Workers, over_blocks};
+use crate::parallel::{Columns, Shared, Workers, over_blocks, over_tokens, worth};
 use crate::tensor::{ActivationShape, ActivationsMut, LANES, Matrix};
+use core::ops::Range;
 
 /// Vectors `[tokens][stride]` of which the first `cols` elements each are meant.
 #[derive(Clone, Copy, Debug)]
@@ -28,42 +30,95 @@ pub(crate) fn project<K: Kernels>(
 ) {
     let blocks = matrix.rows().div_ceil(LANES);
     let mut columns = Columns::new(out, x.tokens, out_stride);
-    match matrix {
-        Matrix::F32(matrix) => over_blocks(workers, blocks, &mut columns, |out, blocks| {
-            kernels.matmul_f32(matrix, x.data, x.stride, blocks, out);
-        }),
-        Matrix::F16(matrix) => over_blocks(workers, blocks, &mut columns, |out, blocks| {
-            kernels.matmul_f16(matrix, x.data, x.stride, blocks, out);
-        }),
-        Matrix::I8(_) | Matrix::I4(_) => {
-            let activations = quantize(kernels, x, matrix.cols(), quantized);
-            let activations = activations.as_activations();
-            over_blocks(workers, blocks, &mut columns, |out, blocks| match matrix {
-                Matrix::I4(matrix) => kernels.matmul_i4(matrix, &activations, blocks, out),
-                Matrix::I8(matrix) => kernels.matmul_i8(matrix, &activations, blocks, out),
-                Matrix::F32(_) | Matrix::F16(_) => {}
-            });
+    let work = matrix.rows().saturating_mul(matrix.cols()).saturating_mul(x.tokens);
+    let activations = match matrix {
+        Matrix::I8(_) | Matrix::I4(_) => Some(quantize(kernels, workers, x, matrix.cols(), quantized)),
+        Matrix::F32(_) | Matrix::F16(_) => None,
+    };
+    let activations = activations.as_ref().map(ActivationsMut::as_activations);
+    over_blocks(workers, worth(workers, work), blocks, &mut columns, |out, blocks| {
+        let own = out.columns();
+        match (matrix, &activations) {
+            (Matrix::I4(matrix), Some(x)) => kernels.matmul_i4(matrix, x, blocks, out),
+            (Matrix::I8(matrix), Some(x)) => kernels.matmul_i8(matrix, x, blocks, out),
+            (Matrix::F32(matrix), _) => kernels.matmul_f32(matrix, x.data, x.stride, blocks, out),
+            (Matrix::F16(matrix), _) => kernels.matmul_f16(matrix, x.data, x.stride, blocks, out),
+            (Matrix::I4(_) | Matrix::I8(_), None) => {}
         }
-    }
-    if !bias.is_empty() {
-        for out in out.chunks_exact_mut(out_stride).take(x.tokens) {
-            kernels.add(out, bias);
+        if let Some(bias) = bias.get(own.start..) {
+            for token in 0..x.tokens {
+                kernels.add(out.token(token, own.clone()), bias);
+            }
         }
-    }
+    });
+}
+
+/// What an operation on one f32 costs, in multiplications of int8: how much of it is worth another worker.
+const ELEMENT: usize = 16;
+
+/// How many workers a pass over some f32 is worth.
+pub(crate) fn worth_elements(workers: &dyn Workers, elements: usize) -> usize {
+    worth(workers, elements.saturating_mul(ELEMENT))
 }
 
 fn quantize<'q, K: Kernels>(
     kernels: K,
+    workers: &dyn Workers,
     x: Vectors<'_>,
     cols: usize,
     quantized: &'q mut Quantized<'_>,
 ) -> ActivationsMut<'q> {
     let shape = ActivationShape { tokens: x.tokens, cols };
-    let mut activations = quantized.activations(shape);
-    for (token, x) in x.data.chunks(x.stride).take(x.tokens).enumerate() {
-        kernels.quantize(&x[..cols], token, &mut activations);
+    let shared = SharedQuantized::new(quantized, cols);
+    over_tokens(workers, worth_elements(workers, x.tokens * cols), x.tokens, |tokens| {
+        // SAFETY: the shares of two workers do not overlap.
+        let mut own = unsafe { shared.tokens(tokens.clone()) };
+        let mut activations = own.activations(ActivationShape { tokens: tokens.len(), cols });
+        for (i, token) in tokens.enumerate() {
+            kernels.quantize(&x.data[token * x.stride..][..cols], i, &mut activations);
+        }
+    });
+    quantized.activations(shape)
+}
+
+/// Memory for quantized vectors of which several workers may each take some tokens.
+#[derive(Debug)]
+pub(crate) struct SharedQuantized<'a> {
+    /// One token.
+    shape: ActivationShape,
+    data: Shared<'a, i8>,
+    sums: Shared<'a, i16>,
+    totals: Shared<'a, i32>,
+    scale: Shared<'a, f32>,
+}
+
+impl<'a> SharedQuantized<'a> {
+    pub(crate) fn new(quantized: &'a mut Quantized<'_>, cols: usize) -> Self {
+        Self {
+            shape: ActivationShape { tokens: 1, cols },
+            data: Shared::new(quantized.data),
+            sums: Shared::new(quantized.sums),
+            totals: Shared::new(quantized.totals),
+            scale: Shared::new(quantized.scale),
+        }
     }
-    activations
+
+    /// Room for `tokens`.
+    ///
+    /// # Safety
+    /// - While it lives, nobody else takes any of these tokens.
+    pub(crate) unsafe fn tokens(&self, tokens: Range<usize>) -> Quantized<'_> {
+        let own = |len: usize| tokens.start * len..tokens.end * len;
+        // SAFETY: the contract is the caller's.
+        unsafe {
+            Quantized {
+                data: self.data.part(own(self.shape.data_len())),
+                sums: self.sums.part(own(self.shape.sums_len())),
+                totals: self.totals.part(own(1)),
+                scale: self.scale.part(own(1)),
+            }
+        }
+    }
 }
 
 impl Quantized<'_> {

@@ -20,6 +20,11 @@ pub unsafe trait Workers: Sync + core::fmt::Debug {
 
     /// Calls `job(0)`, …, `job(count - 1)`, each once, and returns when all have returned.
     fn run(&self, job: &(dyn Fn(usize) + Sync));
+
+    /// Least work for each worker, in multiplications of int8, for which [`Workers::run`] is worth its own time.
+    fn least_share(&self) -> usize {
+        0
+    }
 }
 
 /// The one worker that is always there: the caller.
@@ -91,13 +96,21 @@ impl<'a> Columns<'a> {
     pub unsafe fn part(&self, columns: Range<usize>) -> Columns<'_> {
         let start = columns.start.clamp(self.columns.start, self.columns.end);
         let end = columns.end.clamp(start, self.columns.end);
-        Columns {
-            data: self.data,
-            tokens: self.tokens,
-            stride: self.stride,
-            columns: start..end,
-            buffer: PhantomData,
-        }
+        Columns { columns: start..end, ..*self }
+    }
+
+    /// The tokens `tokens` as a value that another worker can own; its first token is the first of them.
+    ///
+    /// # Panics
+    /// If there are not that many tokens.
+    ///
+    /// # Safety
+    /// - While they live, nobody else (this value included) touches this value's columns of those tokens.
+    pub unsafe fn tokens_part(&self, tokens: Range<usize>) -> Columns<'_> {
+        assert!(tokens.start <= tokens.end && tokens.end <= self.tokens);
+        // SAFETY: that token, or the end of the last, is inside the buffer (`new`) or one past its end.
+        let data = unsafe { self.data.add(tokens.start * self.stride) };
+        Columns { data, tokens: tokens.len(), columns: self.columns.clone(), ..*self }
     }
 
     /// Columns `columns` of `token`.
@@ -127,28 +140,91 @@ impl<'a> Columns<'a> {
     pub fn block(&mut self, token: usize, block: usize) -> &mut [f32; LANES] {
         self.token(token, block * LANES..(block + 1) * LANES).try_into().expect("LANES columns")
     }
+
+    /// As [`Columns::block`], for each of `tokens`.
+    ///
+    /// # Panics
+    /// If they are not all this value's own.
+    #[inline(always)]
+    pub fn blocks(&mut self, tokens: Range<usize>, block: usize) -> impl Iterator<Item = &mut [f32; LANES]> {
+        assert!(
+            tokens.end <= self.tokens
+                && block * LANES >= self.columns.start
+                && (block + 1) * LANES <= self.columns.end
+        );
+        let (data, stride) = (self.data, self.stride);
+        // SAFETY: each token's part lies in the buffer and in this value's own columns (just asserted), and is handed
+        // out once.
+        tokens.map(move |token| unsafe { &mut *data.add(token * stride + block * LANES).cast() })
+    }
 }
 
-/// Runs `job(part of out, blocks)` on every worker, the row blocks `0..blocks` shared out among them.
+/// How many workers `work` is worth, in multiplications of int8.
+pub fn worth(workers: &dyn Workers, work: usize) -> usize {
+    work / workers.least_share().max(1)
+}
+
+/// Runs `job(worker, count)` on `count` workers, `most` of them at most.
+pub fn split(workers: &dyn Workers, most: usize, job: impl Fn(usize, usize) + Sync) {
+    let count = workers.count().min(most).max(1);
+    if count == 1 {
+        return job(0, 1);
+    }
+    workers.run(&|worker| {
+        if worker < count {
+            job(worker, count);
+        }
+    });
+}
+
+/// Runs `job(part of out, blocks)` on at most `most` workers, the row blocks `0..blocks` shared out among them.
 pub fn over_blocks(
     workers: &dyn Workers,
+    most: usize,
     blocks: usize,
     out: &mut Columns<'_>,
     job: impl Fn(&mut Columns<'_>, Range<usize>) + Sync,
 ) {
-    let count = workers.count().min(blocks).max(1);
-    if count == 1 {
-        return job(out, 0..blocks);
-    }
     let out = &*out;
-    workers.run(&|worker| {
-        if worker < count {
-            let own = share(blocks, worker, count);
-            let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
-            // SAFETY: the shares of two workers do not overlap, nor do their columns, because they saturate; `out` is
-            // not used until all have returned.
-            let mut part = unsafe { out.part(columns) };
-            job(&mut part, own);
+    split(workers, most.min(blocks), |worker, count| {
+        let own = share(blocks, worker, count);
+        let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
+        // SAFETY: the shares of two workers do not overlap, nor do their columns, because they saturate; `out` is
+        // not used until all have returned.
+        let mut part = unsafe { out.part(columns) };
+        job(&mut part, own);
+    });
+}
+
+/// Tokens are shared out in multiples of this: whole cache lines of what there is one of for each token.
+const TOKENS: usize = 16;
+
+/// Runs `job(its tokens)` on at most `most` workers, the tokens `0..tokens` shared out among them.
+pub fn over_tokens(workers: &dyn Workers, most: usize, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
+    let units = tokens.div_ceil(TOKENS);
+    split(workers, most.min(units), |worker, count| {
+        let own = share(units, worker, count);
+        job(own.start * TOKENS..tokens.min(own.end * TOKENS));
+    });
+}
+
+/// Runs `job(token, its rows)` for the tokens `0..tokens`, shared out as by [`over_tokens`], for some buffers
+/// `[tokens][stride]`, each given with its stride.
+pub fn over_rows<const N: usize>(
+    workers: &dyn Workers,
+    most: usize,
+    tokens: usize,
+    buffers: [(&mut [f32], usize); N],
+    job: impl Fn(usize, [&mut [f32]; N]) + Sync,
+) {
+    let buffers = buffers.map(|(rows, stride)| (Shared::new(rows), stride));
+    over_tokens(workers, most, tokens, |tokens| {
+        for token in tokens {
+            let rows = buffers.each_ref().map(|(rows, stride)| {
+                // SAFETY: each token is one worker's alone, and done with before the next.
+                unsafe { rows.part(token * stride..(token + 1) * stride) }
+            });
+            job(token, rows);
         }
     });
 }
@@ -206,28 +282,48 @@ mod tests {
         }
     }
 
+    /// Four calls, one after the other.
+    #[derive(Debug)]
+    struct Four;
+
+    // SAFETY: no two calls are ever under way at once.
+    unsafe impl Workers for Four {
+        fn count(&self) -> usize {
+            4
+        }
+
+        fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+            (0..4).for_each(job);
+        }
+    }
+
     #[test]
     fn columns_of_two_workers_never_overlap_however_many_blocks_are_asked_for() {
-        /// Four calls, one after the other.
-        #[derive(Debug)]
-        struct Four;
-        // SAFETY: no two calls are ever under way at once.
-        unsafe impl Workers for Four {
-            fn count(&self) -> usize {
-                4
-            }
-            fn run(&self, job: &(dyn Fn(usize) + Sync)) {
-                (0..4).for_each(job);
-            }
-        }
         let mut buffer = [0.0; 32];
         let mut out = Columns::new(&mut buffer, 1, 32);
         let covered = AtomicUsize::new(0);
         // A share of these blocks starts at a column beyond `usize`, which must not come round to the first ones.
-        over_blocks(&Four, usize::MAX / 8 + 5, &mut out, |part, _| {
+        over_blocks(&Four, 4, usize::MAX / 8 + 5, &mut out, |part, _| {
             covered.fetch_add(part.columns().len(), Ordering::Relaxed);
         });
         assert_eq!(covered.into_inner(), 32);
+    }
+
+    #[test]
+    fn every_token_s_rows_go_to_one_worker() {
+        for tokens in [0, 1, 15, 16, 17, 100] {
+            let (mut a, mut b) = ([0.0; 200], [0.0; 300]);
+            let buffers = [(&mut a[..], 2), (&mut b[..], 3)];
+            over_rows(&Four, 4, tokens, buffers, |token, [a, b]| {
+                assert_eq!([a.len(), b.len()], [2, 3]);
+                a.iter_mut().chain(b).for_each(|x| *x += (token + 1) as f32);
+            });
+            let is_row = |(i, &x): (usize, &f32), stride: usize| {
+                x == if i / stride < tokens { (i / stride + 1) as f32 } else { 0.0 }
+            };
+            assert!(a.iter().enumerate().all(|x| is_row(x, 2)));
+            assert!(b.iter().enumerate().all(|x| is_row(x, 3)));
+        }
     }
 
     #[test]

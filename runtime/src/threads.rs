@@ -13,13 +13,17 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::string::ToString;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::vec::Vec;
 
 /// How many times a thread looks before it parks: some tens of microseconds, longer than the gaps between the jobs
 /// of one token, far shorter than a time slice.
 const SPINS: u32 = 1_000;
+
+/// Least work for each worker (see [`Workers::least_share`]): what a core multiplies, or reads, in half a microsecond. A
+/// job that finds its threads spinning takes about as long to begin and end.
+const LEAST_SHARE: usize = 32 * 1024;
 
 /// Threads that wait for jobs. The caller of [`Workers::run`] is one of the workers; a job must not itself call
 /// `run` on the same pool.
@@ -40,6 +44,7 @@ const SPINS: u32 = 1_000;
 pub struct ThreadPool {
     state: Arc<State>,
     threads: Vec<JoinHandle<()>>,
+    least_share: usize,
 }
 
 type Job = *const (dyn Fn(usize) + Sync);
@@ -57,16 +62,17 @@ struct State {
     stop: AtomicBool,
     /// Held while `run` is in progress; a second caller waits.
     busy: Mutex<()>,
-    /// The caller, to be woken when the last thread finishes.
-    caller: UnsafeCell<Option<Thread>>,
+    /// The latest caller that went to sleep, to be woken when the last thread finishes. Not for every round: counting
+    /// references to it would send one more cache line back and forth.
+    caller: Mutex<Option<Thread>>,
     /// Whether the caller sleeps.
     caller_parked: AtomicBool,
     /// For each thread: whether it sleeps.
     parked: Box<[AtomicBool]>,
 }
 
-// SAFETY: `job` and `caller` are written only by the holder of `busy` while `running` is 0, and read by the threads
-// only after they have seen the new `round` (release, acquire), before they decrement `running`.
+// SAFETY: `job` is written only by the holder of `busy` while `running` is 0, and read by the threads only after they
+// have seen the new `round` (release, acquire), before they decrement `running`.
 unsafe impl Sync for State {}
 // SAFETY: a `Job` is only ever called while the borrow it was made from lives (see `run`).
 unsafe impl Send for State {}
@@ -85,11 +91,11 @@ impl ThreadPool {
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             busy: Mutex::new(()),
-            caller: UnsafeCell::new(None),
+            caller: Mutex::new(None),
             caller_parked: AtomicBool::new(false),
             parked: (0..extra).map(|_| AtomicBool::new(false)).collect(),
         });
-        let mut pool = Self { state, threads: Vec::with_capacity(extra) };
+        let mut pool = Self { state, threads: Vec::with_capacity(extra), least_share: LEAST_SHARE };
         for worker in 1..=extra {
             let state = Arc::clone(&pool.state);
             let name = ["whit-", &worker.to_string()].concat();
@@ -104,6 +110,12 @@ impl ThreadPool {
     /// As [`ThreadPool::new`].
     pub fn for_all_cpus() -> std::io::Result<Self> {
         Self::new(thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// The same pool, which takes its share of every job, however small: to see that threads change no bit.
+    pub fn eager(mut self) -> Self {
+        self.least_share = 0;
+        self
     }
 
     fn wake(&self) {
@@ -122,20 +134,21 @@ unsafe impl Workers for ThreadPool {
         self.threads.len() + 1
     }
 
+    fn least_share(&self) -> usize {
+        self.least_share
+    }
+
     fn run(&self, job: &(dyn Fn(usize) + Sync)) {
         if self.threads.is_empty() {
             return job(0);
         }
         let state = &*self.state;
-        let _one_at_a_time = state.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one_at_a_time = lock(&state.busy);
         // SAFETY: only the lifetime changes. The job is called only by threads that are counted in `running`, and
         // this function returns (or unwinds) only after `running` is 0 again.
         let job_static = unsafe { core::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job) };
-        // SAFETY: `busy` is held and `running` is 0, so no thread reads these cells.
-        unsafe {
-            *state.job.get() = Some(job_static);
-            *state.caller.get() = Some(thread::current());
-        }
+        // SAFETY: `busy` is held and `running` is 0, so no thread reads this cell.
+        unsafe { *state.job.get() = Some(job_static) };
         state.running.store(self.threads.len(), Ordering::Relaxed);
         state.round.fetch_add(1, Ordering::SeqCst);
         self.wake();
@@ -160,6 +173,7 @@ impl State {
                 }
                 core::hint::spin_loop();
             }
+            *lock(&self.caller) = Some(thread::current());
             self.caller_parked.store(true, Ordering::SeqCst);
             if !done() {
                 thread::park();
@@ -176,10 +190,9 @@ impl State {
             if self.stop.load(Ordering::SeqCst) {
                 return;
             }
-            // SAFETY: a new round was seen, so `job` and `caller` were written before it and stay until this thread
-            // decrements `running`.
-            let (job, caller) = unsafe { (*self.job.get(), (*self.caller.get()).clone()) };
-            if let Some(job) = job {
+            // SAFETY: a new round was seen, so `job` was written before it and stays until this thread decrements
+            // `running`.
+            if let Some(job) = unsafe { *self.job.get() } {
                 // SAFETY: `run` waits for this thread, so what the job borrows lives.
                 let job = unsafe { &*job };
                 if catch_unwind(AssertUnwindSafe(|| job(worker))).is_err() {
@@ -188,8 +201,9 @@ impl State {
             }
             if self.running.fetch_sub(1, Ordering::SeqCst) == 1
                 && self.caller_parked.load(Ordering::SeqCst)
-                && let Some(caller) = caller
+                && let Some(caller) = &*lock(&self.caller)
             {
+                // If it is another caller already, it looks again and sleeps on.
                 caller.unpark();
             }
         }
@@ -225,6 +239,11 @@ impl Drop for ThreadPool {
             let _ = thread.join();
         }
     }
+}
+
+/// What the mutex guards, also after a panic: nothing here is ever half written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use crate::attention::{Chunk, Scratch, attend};
 use crate::cache::Cache;
 use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
-use crate::kernels::{Kernels, Pairing};
+use crate::kernels::{Kernels, Pairing, lanes};
 use crate::layout::{Layout, Parts, Quantized};
 use crate::math;
-use crate::ops::{Vectors, project};
-use crate::parallel::Workers;
+use crate::ops::{Vectors, project, worth_elements};
+use crate::parallel::{Workers, over_rows};
 use crate::quant::row_to_f32;
 use crate::tensor::Matrix;
 
@@ -110,17 +110,30 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let width = self.layout.width;
         let embedding = self.matrix(Role::Embedding, 0);
         let positions = self.tensors.matrix(Role::Positions, 0);
-        for (i, (token, x)) in tokens.iter().zip(buffers.residual.chunks_exact_mut(width)).enumerate() {
-            row_to_f32(&embedding, *token as usize, x);
+        let stride = self.layout.hidden_stride;
+        let rows = [(&mut *buffers.residual, width), (&mut *buffers.hidden, stride)];
+        self.each_token(width, rows, |i, [x, row]| {
+            row_to_f32(&embedding, tokens[i] as usize, x);
             if self.description.embedding_scale != 1.0 {
                 self.kernels.scale(x, self.description.embedding_scale);
             }
             if let Some(positions) = &positions {
-                let row = &mut buffers.hidden[..width];
-                row_to_f32(positions, self.position + i, row);
-                self.kernels.add(x, row);
+                row_to_f32(positions, self.position + i, &mut row[..width]);
+                self.kernels.add(x, &row[..width]);
             }
-        }
+        });
+    }
+
+    /// Runs `job(token, its rows)` for every token of the chunk, shared out among the workers; `width` elements of
+    /// each are worked on.
+    fn each_token<const N: usize>(
+        &self,
+        width: usize,
+        buffers: [(&mut [f32], usize); N],
+        job: impl Fn(usize, [&mut [f32]; N]) + Sync,
+    ) {
+        let most = worth_elements(self.workers, self.tokens * width);
+        over_rows(self.workers, most, self.tokens, buffers, job);
     }
 
     /// Cosines and sines of the chunk's positions, shared by all layers and heads.
@@ -129,16 +142,14 @@ impl<K: Kernels> Pass<'_, '_, K> {
         if frequencies.is_empty() {
             return;
         }
-        let rows = buffers
-            .cos
-            .chunks_exact_mut(frequencies.len())
-            .zip(buffers.sin.chunks_exact_mut(frequencies.len()));
-        for (i, (cos, sin)) in rows.take(self.tokens).enumerate() {
+        let pairs = frequencies.len();
+        let rows = [(&mut *buffers.cos, pairs), (&mut *buffers.sin, pairs)];
+        self.each_token(pairs, rows, |i, [cos, sin]| {
             let position = (self.position + i) as f32;
             for ((cos, sin), frequency) in cos.iter_mut().zip(sin).zip(frequencies) {
                 (*sin, *cos) = math::sin_cos(position * frequency);
             }
-        }
+        });
     }
 
     fn attention_half(&self, layer: usize, buffers: &mut Buffers<'_>) {
@@ -228,45 +239,45 @@ impl<K: Kernels> Pass<'_, '_, K> {
 
     /// Rotates queries and keys by their positions, and scales the queries.
     fn rotate(&self, buffers: &mut Buffers<'_>) {
-        let width = self.description.head_width as usize;
         let pairs = self.layout.rotary_pairs;
         let query_width = self.description.query_width();
         let rotated = query_width + self.description.kv_width();
-        for token in 0..self.tokens {
-            let row = &mut buffers.projected[token * self.layout.projected_stride..][..rotated];
-            if let Positions::Rotary(pairing) = self.description.positions {
-                let cos = &buffers.cos[token * pairs..][..pairs];
-                let sin = &buffers.sin[token * pairs..][..pairs];
-                self.rotate_heads(row, width, cos, sin, pairing);
-            }
-            self.kernels.scale(&mut row[..query_width], self.description.attention_scale);
-        }
-    }
-
-    fn rotate_heads(&self, row: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
-        for head in row.chunks_exact_mut(width) {
-            self.kernels.rotate(&mut head[..2 * cos.len()], cos, sin, pairing);
-        }
+        let (cos, sin) = (&*buffers.cos, &*buffers.sin);
+        let rows = [(&mut *buffers.projected, self.layout.projected_stride)];
+        self.each_token(rotated, rows, |token, [row]| {
+            let row = &mut row[..rotated];
+            let (cos, sin) = (&cos[token * pairs..][..pairs], &sin[token * pairs..][..pairs]);
+            // One call for all heads: a head of 8 is a few instructions.
+            self.kernels.enter(
+                #[inline(always)]
+                || {
+                    if let Positions::Rotary(pairing) = self.description.positions {
+                        rotate_heads(row, self.description.head_width as usize, cos, sin, pairing);
+                    }
+                    lanes::scale(&mut row[..query_width], self.description.attention_scale);
+                },
+            );
+        });
     }
 
     fn activate(&self, projected: &mut [f32]) {
         let hidden = self.description.hidden as usize;
-        for row in projected.chunks_exact_mut(self.layout.projected_stride).take(self.tokens) {
+        self.each_token(2 * hidden, [(projected, self.layout.projected_stride)], |_, [row]| {
             let (first, second) = row.split_at_mut(hidden);
             if self.description.gated {
                 self.kernels.activate_gated(self.description.activation, first, &second[..hidden]);
             } else {
                 self.kernels.activate(self.description.activation, first);
             }
-        }
+        });
     }
 
     fn add_out(&self, buffers: &mut Buffers<'_>) {
         let width = self.layout.width;
-        let out = buffers.out.chunks_exact(self.layout.out_stride);
-        for (x, out) in buffers.residual.chunks_exact_mut(width).zip(out).take(self.tokens) {
-            self.kernels.add(x, &out[..width]);
-        }
+        let (out, stride) = (&*buffers.out, self.layout.out_stride);
+        self.each_token(width, [(&mut *buffers.residual, width)], |token, [x]| {
+            self.kernels.add(x, &out[token * stride..][..width]);
+        });
     }
 
     /// The input of a half block: the norm of the residual stream, or the stream itself where the norm comes after.
@@ -292,8 +303,10 @@ impl<K: Kernels> Pass<'_, '_, K> {
     fn norm(&self, weight: Role, bias: Role, layer: usize, x: &[f32], out: &mut [f32]) {
         let (weight, bias) = (self.tensors.vector(weight, layer), self.tensors.vector(bias, layer));
         let (width, epsilon) = (self.layout.width, self.description.epsilon);
-        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(self.layout.hidden_stride)) {
-            let out = &mut out[..width];
+        let (tokens, stride) = (x.len() / width, self.layout.hidden_stride);
+        let most = worth_elements(self.workers, x.len());
+        over_rows(self.workers, most, tokens, [(out, stride)], |token, [out]| {
+            let (x, out) = (&x[token * width..][..width], &mut out[..width]);
             match self.description.norm {
                 NormKind::Rms => {
                     self.kernels.rms_norm(x, weight, epsilon, out);
@@ -301,7 +314,14 @@ impl<K: Kernels> Pass<'_, '_, K> {
                 }
                 NormKind::Layer => self.kernels.layer_norm(x, weight, bias, epsilon, out),
             }
-        }
+        });
+    }
+}
+
+#[inline(always)]
+fn rotate_heads(row: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+    for head in row.chunks_exact_mut(width) {
+        lanes::rotate(&mut head[..2 * cos.len()], cos, sin, pairing);
     }
 }
 

@@ -63,7 +63,7 @@ fn counted<R>(work: impl FnOnce() -> R) -> (R, usize) {
 
 fn main() {
     the_counter_counts();
-    let pool = ThreadPool::new(2).expect("a thread starts");
+    let pool = ThreadPool::new(2).expect("a thread starts").eager();
     // What the standard library makes once for a thread (its handle) is not the runtime's.
     pool.run(&|_| drop(black_box(std::thread::current())));
     let mut cases = 0;

@@ -55,7 +55,7 @@ fn greedy_text_is_that_of_llama2c_on_every_backend_and_number_of_workers() {
     let model = Model::parse(&bytes).expect("parses");
     for backend in Backend::available() {
         for workers in 1..=3 {
-            let pool = ThreadPool::new(workers).expect("threads start");
+            let pool = ThreadPool::new(workers).expect("threads start").eager();
             let (text, drawn, finish) = greedy(&model.with_backend(backend), &pool, 200);
             assert_eq!(text, expected, "{} with {workers} workers", backend.name());
             assert_eq!((drawn, finish), (tokens.clone(), Some(Finish::MaxTokens)), "{}", backend.name());

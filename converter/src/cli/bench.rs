@@ -1,7 +1,7 @@
 //! `whit bench`: how fast files run here.
 
 mod compare;
-mod markdown;
+pub(super) mod markdown;
 mod sweep;
 mod text;
 

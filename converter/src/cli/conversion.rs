@@ -5,12 +5,12 @@ use super::failure::Failure;
 use super::interrupt;
 use super::progress::Progress;
 use crate::checkpoint::Checkpoint;
-use crate::export::{ExportOptions, Pending, export};
+use crate::export::{ExportOptions, Pending, TensorEncoding, export};
 use crate::golden;
 use clap::{Args, ValueEnum};
 use std::ops::ControlFlow;
 use std::path::Path;
-use whit::format::Encoding;
+use whit::format::{Encoding, Role};
 use whit::threads::ThreadPool;
 
 /// How weights are stored.
@@ -53,28 +53,61 @@ pub(super) struct WeightsArgs {
     /// How embedding, positions and output head are stored; by default as the weights, but int8 instead of int4
     #[arg(long, value_name = "ENCODING")]
     pub(super) embedding: Option<Weights>,
+    /// How one matrix is stored, by its name as `whit inspect` has it (layers.3.ffn.down), or those of all layers
+    /// (ffn.down); may be given several times, of two for one matrix the last counts
+    #[arg(long = "tensor", value_name = "NAME=ENCODING", value_parser = tensor)]
+    pub(super) tensors: Vec<TensorChoice>,
 }
+
+/// What `--tensor` says: role, layer, encoding.
+type TensorChoice = (Role, Option<u16>, Weights);
 
 impl WeightsArgs {
     /// Whether any of them was given.
     pub(super) fn any(&self) -> bool {
-        self.weights.is_some() || self.group.is_some() || self.embedding.is_some()
+        self.weights.is_some() || self.group.is_some() || self.embedding.is_some() || !self.tensors.is_empty()
     }
 
     /// The options of an export; `weights` is the encoding where the user does not say.
     pub(super) fn options(&self, weights: Weights) -> Result<ExportOptions, Failure> {
         let (weights, group) = (self.weights.unwrap_or(weights), self.group.unwrap_or(GROUP));
-        if self.group.is_some() && weights != Weights::Int4 && self.embedding != Some(Weights::Int4) {
+        let own = self.tensors.iter().map(|&(_, _, weights)| weights);
+        if self.group.is_some() && !own.chain([weights]).chain(self.embedding).any(|it| it == Weights::Int4) {
             return Err(Failure::Usage(
                 "--group: only int4 has groups; add --weights int4 or leave it out".into(),
             ));
         }
+        let tensor = |&(role, layer, weights): &TensorChoice| TensorEncoding {
+            role,
+            layer,
+            encoding: weights.encoding(group),
+        };
         Ok(ExportOptions {
             weights: weights.encoding(group),
             embedding: self.embedding.map(|embedding| embedding.encoding(group)),
+            tensors: self.tensors.iter().map(tensor).collect(),
             ..ExportOptions::default()
         })
     }
+}
+
+fn tensor(text: &str) -> Result<TensorChoice, String> {
+    let (name, encoding) = text.split_once('=').ok_or("expected NAME=ENCODING, such as ffn.down=int8")?;
+    let in_layer = name.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
+    let (role, layer) = match in_layer {
+        Some((layer, role)) => (role, Some(layer.parse().map_err(|_| format!("`{layer}` is no layer"))?)),
+        None => (name, None),
+    };
+    let matrices = || Role::ALL.into_iter().filter(|role| role.is_matrix());
+    let role = matrices().find(|known| known.name() == role && (layer.is_none() || known.per_layer()));
+    let role = role.ok_or_else(|| {
+        let names: Vec<_> = matrices().map(Role::name).collect();
+        format!(
+            "`{name}` is no matrix; there are {}, those of layers also as layers.0.ffn.up",
+            names.join(", ")
+        )
+    })?;
+    Ok((role, layer, Weights::from_str(encoding, false)?))
 }
 
 fn group(text: &str) -> Result<u16, String> {
@@ -102,4 +135,20 @@ pub(super) fn convert(
     golden::record(&mut pending, &pool)?;
     interrupt::check()?;
     Ok(pending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_are_named_for_all_layers_or_one() {
+        assert_eq!(tensor("ffn.down=f16"), Ok((Role::FfnDown, None, Weights::F16)));
+        assert_eq!(tensor("layers.12.attention.qkv=int8"), Ok((Role::Qkv, Some(12), Weights::Int8)));
+        assert_eq!(tensor("head=int4"), Ok((Role::Head, None, Weights::Int4)));
+        for wrong in ["ffn.down", "ffn.norm=int8", "layers.1.head=int8", "layers.x.ffn.up=int8", "head=int9"]
+        {
+            assert!(tensor(wrong).is_err(), "{wrong}");
+        }
+    }
 }

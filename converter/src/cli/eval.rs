@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::table::pairs;
 use crate::eval::{Evaluation, Score, Text, Windows, evaluate};
 use crate::map::Map;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Measure how well a file predicts a text, and how close it stays to another file
 ///
@@ -79,7 +79,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         None => None,
     };
     let context = args.context.context(&model)?;
-    let windows = windows(&args, &file, &model, context)?;
+    let windows = windows(&args.text, args.split.as_deref(), args.max_tokens, &file, &model, context)?;
     let pool = args.threads.pool(&model)?;
     let mut progress = Progress::new("evaluate");
     let total = windows.tokens() as u64;
@@ -92,19 +92,21 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if args.json { print_json(&report) } else { print(text(&report)) }
 }
 
-fn windows(
-    args: &Args,
+/// The windows of `context` positions of the text at `path`, encoded for `model`.
+pub(super) fn windows(
+    path: &Path,
+    split: Option<&str>,
+    most: Option<u64>,
     file: &ModelFile,
     model: &whit::Model<'_>,
     context: usize,
 ) -> Result<Windows, Failure> {
-    let about = Failure::about(&args.text);
-    let text = Map::open(&args.text).map_err(|error| about(&format_args!("cannot be read: {error}")))?;
+    let about = Failure::about(path);
+    let text = Map::open(path).map_err(|error| about(&format_args!("cannot be read: {error}")))?;
     let tokenizer =
         model.tokenizer().ok_or_else(|| file.fail(&"it has no tokenizer, so it cannot read a text"))?;
-    let most = args.max_tokens.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    Windows::new(&Text::new(&text, args.split.as_deref()), tokenizer, context, most)
-        .map_err(|error| about(&error))
+    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    Windows::new(&Text::new(&text, split), tokenizer, context, most).map_err(|error| about(&error))
 }
 
 fn report(

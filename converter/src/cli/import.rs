@@ -7,9 +7,13 @@ use super::interrupt;
 use super::model_file::ModelFile;
 use super::output::{bytes, grouped, print, print_json};
 use super::table::{pairs, table};
+use crate::calibrate::Calibration;
+use crate::checkpoint::Checkpoint;
+use crate::eval::Text;
 use crate::export::ExportOptions;
 use crate::import;
 use crate::inspect::{Share, Transcript, inspect};
+use crate::map::Map;
 use crate::usage::peak_rss_bytes;
 use std::fs;
 use std::io::Read;
@@ -34,6 +38,16 @@ pub(super) struct Args {
     output: Option<PathBuf>,
     #[command(flatten)]
     weights: WeightsArgs,
+    /// Round integer weights for what this text makes of them: the model reads it in f32, and the error of each column is
+    /// made good by the columns that are rounded after it (GPTQ). Costs time and memory in the square of the width
+    #[arg(long, value_name = "TEXT")]
+    calibrate: Option<PathBuf>,
+    /// The text between two documents of the calibration text; without it the text is one document
+    #[arg(long, value_name = "MARKER", requires = "calibrate")]
+    split: Option<String>,
+    /// How much of the calibration text is read
+    #[arg(long, value_name = "TOKENS", default_value_t = 16_384, requires = "calibrate", value_parser = clap::value_parser!(u32).range(1..))]
+    calibrate_tokens: u32,
     /// The tokenizer's file: llama2.c tokenizer.bin, or Hugging Face tokenizer.json where it is not in the directory
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -69,7 +83,7 @@ struct Report {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let cache = args.cache.map(CacheKind::from);
-    let options = ExportOptions { cache, ..args.weights.options(Weights::Int8)? };
+    let mut options = ExportOptions { cache, ..args.weights.options(Weights::Int8)? };
     let out = match &args.output {
         Some(out) => out.clone(),
         None => default_output(&args.path)?,
@@ -83,11 +97,28 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             set(&mut checkpoint.metadata, key, value);
         }
     }
+    options.calibration = calibration(&args, &checkpoint)?;
     convert(&checkpoint, options, &out)?.commit()?;
     drop(guard);
     let report = report(&args.path, &out)?;
     if args.json { print_json(&report) } else { print(text(&report)) }
 }
+
+/// The calibration text in the model's tokens.
+fn calibration(args: &Args, checkpoint: &Checkpoint<'_>) -> Result<Option<Calibration>, Failure> {
+    let Some(path) = &args.calibrate else { return Ok(None) };
+    let about = Failure::about(path);
+    let text = Map::open(path).map_err(|error| about(&format_args!("cannot be read: {error}")))?;
+    let text = Text::new(&text, args.split.as_deref());
+    let context = checkpoint.description.context as usize;
+    let most = args.calibrate_tokens as usize;
+    Calibration::new(&text, &checkpoint.tokenizer, context.min(CALIBRATION_WINDOW), most)
+        .map(Some)
+        .map_err(|error| about(&error))
+}
+
+/// Positions of a calibration window at most: attention's work grows with its square.
+const CALIBRATION_WINDOW: usize = 2048;
 
 /// The input's name with `.whit`, in the current directory.
 fn default_output(input: &Path) -> Result<PathBuf, Failure> {

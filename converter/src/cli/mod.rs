@@ -15,6 +15,7 @@ mod interrupt;
 mod model_file;
 mod output;
 mod progress;
+mod report;
 mod run;
 mod table;
 mod verify;
@@ -44,6 +45,7 @@ enum Command {
     Eval(eval::Args),
     Bench(bench::Args),
     Energy(energy::Args),
+    Report(report::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Energy(args) => energy::run(args),
+        Command::Report(args) => report::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

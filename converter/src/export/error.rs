@@ -24,6 +24,14 @@ pub enum ExportError {
         /// What the checkpoint has.
         found: String,
     },
+    /// The options name a matrix that the model has not.
+    #[error("the model has no tensor `{tensor}`; its layers are 0 to {}", layers - 1)]
+    NoSuchTensor {
+        /// The name asked for.
+        tensor: String,
+        /// Layers of the model.
+        layers: u32,
+    },
     /// A matrix is wider than its encoding allows.
     #[error("tensor `{tensor}`: {encoding} allows {most} columns, found {found}{}", wider(encoding))]
     TooWide {

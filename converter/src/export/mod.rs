@@ -12,9 +12,10 @@ mod tables;
 mod tests;
 
 pub use error::{BadWeights, ExportError};
-pub use options::{ExportOptions, GoldenShape, encoding_name};
+pub use options::{ExportOptions, GoldenShape, TensorEncoding, encoding_name};
 pub use pending::{Pending, Report};
 
+use crate::calibrate::Forward;
 use crate::checkpoint::Checkpoint;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
@@ -56,12 +57,16 @@ pub fn export(
     let mut writer = BufWriter::with_capacity(1 << 16, file);
     writer.seek(SeekFrom::Start(tokenizer_at)).map_err(&io)?;
     writer.write_all(&checkpoint.tokenizer).map_err(&io)?;
+    let mut forward = options.calibration.as_ref().map(|texts| Forward::new(checkpoint, texts));
     for (tensor, entry) in checkpoint.tensors.iter().zip(&pending.tables.entries) {
         let step = |weights| {
             done += weights;
             progress(Progress { tensor: &tensor.source, done, total })
         };
-        match block::write_tensor(&mut writer, data_at + entry.offset, tensor, entry, step).map_err(&io)? {
+        let at = data_at + entry.offset;
+        let feedback =
+            forward.as_mut().and_then(|pass| pass.feedback(entry.role, entry.layer, entry.encoding));
+        match block::write_tensor(&mut writer, at, tensor, entry, feedback.as_ref(), step).map_err(&io)? {
             ControlFlow::Continue(found) => bad.extend(found),
             ControlFlow::Break(()) => return Err(ExportError::Stopped),
         }

@@ -1,7 +1,10 @@
 //! What the user chooses about an export, and what follows for each tensor.
 
+use super::error::ExportError;
+use crate::calibrate::Calibration;
+use crate::inspect::tensor_name;
 use whit::CacheKind;
-use whit::format::{Encoding, Golden, Role};
+use whit::format::{Description, Encoding, Golden, Role, Slots};
 use whit::sampler::Sampling;
 
 /// How to write a file.
@@ -11,6 +14,10 @@ pub struct ExportOptions {
     pub weights: Encoding,
     /// Encoding of embedding, positions and output head; `None` is that of the weights, but int8 instead of int4.
     pub embedding: Option<Encoding>,
+    /// Encodings of single matrices, which go before the two above; of several for one matrix the last counts.
+    pub tensors: Vec<TensorEncoding>,
+    /// A text that integer projections are rounded for; without it they are rounded each weight for itself.
+    pub calibration: Option<Calibration>,
     /// Kind of key and value cache of sessions that do not choose; `None` is int8 for integer weights, else f32.
     pub cache: Option<CacheKind>,
     /// How to sample where the user does not say.
@@ -25,6 +32,8 @@ impl Default for ExportOptions {
         Self {
             weights: Encoding::I8,
             embedding: None,
+            tensors: Vec::new(),
+            calibration: None,
             cache: None,
             sampling: Sampling::default(),
             golden: None,
@@ -33,10 +42,15 @@ impl Default for ExportOptions {
 }
 
 impl ExportOptions {
-    /// The encoding of tensors of `role`; vectors are always f32.
-    pub fn encoding(&self, role: Role) -> Encoding {
+    /// The encoding of the tensor of `role` in `layer`; vectors are always f32.
+    pub fn encoding(&self, role: Role, layer: u16) -> Encoding {
+        if !role.is_matrix() {
+            return Encoding::F32;
+        }
+        if let Some(own) = self.tensors.iter().rev().find(|own| own.names(role, layer)) {
+            return own.encoding;
+        }
         match role {
-            role if !role.is_matrix() => Encoding::F32,
             Role::Embedding | Role::Positions | Role::Head => self.embedding_encoding(),
             _ => self.weights,
         }
@@ -53,7 +67,22 @@ impl ExportOptions {
     /// The choice in words, for the metadata.
     pub(super) fn describe(&self) -> String {
         let (weights, embedding) = (describe(self.weights), describe(self.embedding_encoding()));
-        if weights == embedding { weights } else { format!("{weights}; embedding {embedding}") }
+        let mut words = vec![weights.clone()];
+        words.extend((weights != embedding).then(|| format!("embedding {embedding}")));
+        words.extend(self.tensors.iter().map(|own| format!("{} {}", own.name(), describe(own.encoding))));
+        let tokens = self.calibration.as_ref().map(Calibration::tokens);
+        words.extend(tokens.map(|tokens| format!("calibrated on {tokens} tokens")));
+        words.join("; ")
+    }
+
+    /// Refuses a choice for a matrix that the model has not.
+    pub(super) fn check(&self, description: &Description) -> Result<(), ExportError> {
+        let slots = Slots::new(description);
+        let known = |own: &&TensorEncoding| slots.iter().any(|(role, layer)| own.names(role, layer));
+        match self.tensors.iter().find(|own| !known(own)) {
+            None => Ok(()),
+            Some(own) => Err(ExportError::NoSuchTensor { tensor: own.name(), layers: description.layers }),
+        }
     }
 
     fn embedding_encoding(&self) -> Encoding {
@@ -61,6 +90,28 @@ impl ExportOptions {
             Encoding::I4 { .. } => Encoding::I8,
             other => other,
         })
+    }
+}
+
+/// The encoding of one matrix, or of the matrices of one role in all layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorEncoding {
+    /// What the matrix is for.
+    pub role: Role,
+    /// Its layer; `None` for all, or where the role is outside of layers.
+    pub layer: Option<u16>,
+    /// How it is stored.
+    pub encoding: Encoding,
+}
+
+impl TensorEncoding {
+    fn names(&self, role: Role, layer: u16) -> bool {
+        self.role == role && self.layer.is_none_or(|own| own == layer)
+    }
+
+    /// As reports name it: `ffn.down`, `layers.3.ffn.down`.
+    fn name(&self) -> String {
+        self.layer.map_or_else(|| self.role.name().to_owned(), |layer| tensor_name(self.role, layer))
     }
 }
 
@@ -122,11 +173,23 @@ mod tests {
         for (weights, embedding, expected, words) in cases {
             let options = ExportOptions { weights, embedding, ..ExportOptions::default() };
             for role in [Role::Embedding, Role::Positions, Role::Head] {
-                assert_eq!(options.encoding(role), expected);
+                assert_eq!(options.encoding(role, 0), expected);
             }
-            assert_eq!(options.encoding(Role::FfnUp), weights);
-            assert_eq!(options.encoding(Role::FfnUpBias), Encoding::F32);
+            assert_eq!(options.encoding(Role::FfnUp, 0), weights);
+            assert_eq!(options.encoding(Role::FfnUpBias, 0), Encoding::F32);
             assert_eq!(options.describe(), words);
         }
+    }
+
+    #[test]
+    fn a_matrix_may_have_an_encoding_of_its_own() {
+        let own = |layer, encoding| TensorEncoding { role: Role::FfnDown, layer, encoding };
+        let tensors = vec![own(None, Encoding::F16), own(Some(2), Encoding::I4 { group: 16 })];
+        let options = ExportOptions { tensors, ..ExportOptions::default() };
+        let found = [1, 2].map(|layer| options.encoding(Role::FfnDown, layer));
+        assert_eq!(found, [Encoding::F16, Encoding::I4 { group: 16 }]);
+        assert_eq!(options.encoding(Role::FfnUp, 2), Encoding::I8);
+        assert_eq!(options.encoding(Role::FfnDownBias, 2), Encoding::F32);
+        assert_eq!(options.describe(), "int8; ffn.down f16; layers.2.ffn.down int4, groups of 16");
     }
 }

@@ -28,6 +28,7 @@ impl Tables {
     pub(super) fn new(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Self, ExportError> {
         let description = Description { int8_cache: options.int8_cache(), ..checkpoint.description };
         description.check()?;
+        options.check(&description)?;
         let entries = entries(checkpoint, options)?;
         let golden = options.golden.map_or(Vec::new(), |shape| shape.placeholder());
         let tables = Self {
@@ -91,7 +92,7 @@ fn entries(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Vec<T
         if found != expected {
             return fail(&tensor.source, format!("shape {expected:?}"), format!("{found:?}"));
         }
-        let entry = entry(tensor, options.encoding(role), offset)?;
+        let entry = entry(tensor, options.encoding(role, layer), offset)?;
         offset = align(offset + entry.len());
         entries.push(entry);
     }

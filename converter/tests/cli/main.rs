@@ -3,6 +3,7 @@
 
 mod bench;
 mod command;
+mod compression;
 mod energy;
 mod failures;
 mod help;

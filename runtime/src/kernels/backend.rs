@@ -1,7 +1,7 @@
 //! The choice of a backend: made once, at the outermost call.
 
 #[cfg(target_arch = "x86_64")]
-use super::{Avx2, Avx512};
+use super::{Amx, Avx2, Avx512};
 use super::{Kernels, Scalar};
 
 /// Work that is compiled once for each backend.
@@ -25,6 +25,9 @@ pub enum Backend {
     /// x86-64 with AVX-512 and VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    /// x86-64 with AMX, beside AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Amx(Amx),
 }
 
 impl Backend {
@@ -37,7 +40,8 @@ impl Backend {
     /// All backends that this CPU can run, slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        let vector = [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512)];
+        let vector =
+            [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512), Amx::new().map(Self::Amx)];
         #[cfg(not(target_arch = "x86_64"))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::Scalar(Scalar)).chain(vector.into_iter().flatten())
@@ -69,6 +73,8 @@ impl Backend {
             Self::Avx2(kernels) => work.call(kernels),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernels) => work.call(kernels),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(kernels) => work.call(kernels),
         }
     }
 }

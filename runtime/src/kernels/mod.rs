@@ -5,6 +5,8 @@
 //! those of [`lanes`], inlined through `enter`. [`scalar`] is the definition.
 
 #[cfg(target_arch = "x86_64")]
+pub mod amx;
+#[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
@@ -24,11 +26,14 @@ pub use crate::architecture::{Activation, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
 #[cfg(target_arch = "x86_64")]
+pub use amx::Amx;
+#[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use backend::{Backend, WithKernels};
 use core::ops::Range;
+use lanes::Softmax;
 pub use scalar::Scalar;
 
 /// What a core must be able to do. All methods compute the same bits on every backend.
@@ -163,10 +168,10 @@ pub trait Kernels: Copy + Send + Sync {
     }
 
     /// See [`lanes::attend_f32`].
-    fn attend_f32(self, scores: &mut [f32], values: &[f32], out: &mut [f32]) {
+    fn attend_f32(self, scores: &mut [f32], values: &[f32], softmax: &mut Softmax, out: &mut [f32]) {
         self.enter(
             #[inline(always)]
-            || lanes::attend_f32(scores, values, out),
+            || lanes::attend_f32(scores, values, softmax, out),
         );
     }
 
@@ -175,13 +180,14 @@ pub trait Kernels: Copy + Send + Sync {
         self,
         scores: &mut [f32],
         value_scale: &[f32],
+        softmax: &mut Softmax,
         skip: usize,
         query: usize,
         out: &mut ActivationsMut<'_>,
     ) {
         self.enter(
             #[inline(always)]
-            || lanes::weights_i8(scores, value_scale, skip, query, out),
+            || lanes::weights_i8(scores, value_scale, softmax, skip, query, out),
         );
     }
 }

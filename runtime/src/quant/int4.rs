@@ -64,13 +64,32 @@ pub fn pack_block_i4(
     }
 }
 
+/// Packs digits that were rounded elsewhere, −8…7, of 1 to 16 rows of `cols` columns, as [`pack_block_i4`] packs those
+/// that it rounds itself.
+///
+/// # Panics
+/// If `digits` is not 1 to 16 whole rows, or `out` not as long as a block.
+pub fn pack_digits_i4(digits: &[i8], cols: usize, out: &mut [u8]) {
+    assert_eq!(out.len(), cols.div_ceil(8) * 64, "one block");
+    out.fill(0x88);
+    for (lane, row) in block_rows(digits, cols).enumerate() {
+        for (col, &digit) in row.iter().enumerate() {
+            put(out, lane, col, (digit + 8) as u8);
+        }
+    }
+}
+
 /// Writes one row's share of the columns that `out` starts with.
 fn pack(weights: &[f32], inverse: f32, lane: usize, out: &mut [u8]) {
     for (col, &weight) in weights.iter().enumerate() {
-        let stored = (nearest(weight * inverse) + 8.0) as u8;
-        let byte = &mut out[col / 8 * 64 + lane * 4 + col % 4];
-        *byte = if col % 8 < 4 { *byte & 0xf0 | stored } else { *byte & 0x0f | stored << 4 };
+        put(out, lane, col, (nearest(weight * inverse) + 8.0) as u8);
     }
+}
+
+/// Writes a stored digit, 0…15.
+fn put(out: &mut [u8], lane: usize, col: usize, stored: u8) {
+    let byte = &mut out[col / 8 * 64 + lane * 4 + col % 4];
+    *byte = if col % 8 < 4 { *byte & 0xf0 | stored } else { *byte & 0x0f | stored << 4 };
 }
 
 /// One row that is not all zeros, and the power of two that brings it near 1: sums of squares then stay finite.
@@ -329,6 +348,21 @@ mod tests {
         assert_eq!(round_trip(&row, 64, 16)[..64], row);
         let whole: Vec<f32> = (-8..=7).map(|q| q as f32 * -0.75).collect();
         assert_eq!(round_trip(&whole, 16, 0)[..16], whole);
+    }
+
+    #[test]
+    fn digits_are_packed_as_those_that_are_rounded_here() {
+        // Parts of a step of 8, and one group's step of exactly 1: the weights are their digits.
+        for cols in [1, 9, 16] {
+            let digits: Vec<i8> =
+                (0..3 * cols).map(|i| if i % cols == 0 { -8 } else { (i * 5 % 16) as i8 - 8 }).collect();
+            let rows: Vec<f32> = digits.iter().map(|&digit| f32::from(digit)).collect();
+            let block = Block::pack(&rows, cols, 0);
+            assert_eq!(block.row_scale[..3], [1.0; 3]);
+            let mut packed = vec![0x12; MatrixI4::data_len(LANES, cols)];
+            pack_digits_i4(&digits, cols, &mut packed);
+            assert_eq!(packed, block.data, "{cols} columns");
+        }
     }
 
     #[test]

@@ -33,6 +33,21 @@ pub fn pack_block_i8(rows: &[f32], cols: usize, scale: &mut [f32; LANES], out: &
     }
 }
 
+/// Packs digits that were rounded elsewhere, of 1 to 16 rows of `cols` columns, as [`pack_block_i8`] packs those that
+/// it rounds itself.
+///
+/// # Panics
+/// If `digits` is not 1 to 16 whole rows, or `out` not as long as a block.
+pub fn pack_digits_i8(digits: &[i8], cols: usize, out: &mut [i8]) {
+    assert_eq!(out.len(), cols.div_ceil(4) * 64, "one block");
+    out.fill(0);
+    for (lane, row) in block_rows(digits, cols).enumerate() {
+        for (step, digits) in row.chunks(4).enumerate() {
+            out[step * 64 + lane * 4..][..digits.len()].copy_from_slice(digits);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +102,21 @@ mod tests {
         assert_eq!(out.iter().filter(|&&weight| weight != 0).count(), 5);
         assert_eq!(out[..4], [127; 4]);
         assert_eq!(out[64..68], [127, 0, 0, 0]);
+    }
+
+    #[test]
+    fn digits_are_packed_as_those_that_are_rounded_here() {
+        for cols in [1, 6, 64] {
+            let digits: Vec<i8> = (0..5 * cols)
+                .map(|i| if i % cols == 0 { 127 } else { (i * 37 % 255) as u8 as i8 })
+                .map(|q| q.max(-127))
+                .collect();
+            let rows: Vec<f32> = digits.iter().map(|&digit| f32::from(digit)).collect();
+            let (_, rounded, _) = round_trip(&rows, cols);
+            let mut packed = vec![99; MatrixI8::data_len(LANES, cols)];
+            pack_digits_i8(&digits, cols, &mut packed);
+            assert_eq!(packed, rounded, "{cols} columns");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@
 mod int4;
 mod int8;
 
-pub use int4::pack_block_i4;
-pub use int8::pack_block_i8;
+pub use int4::{pack_block_i4, pack_digits_i4};
+pub use int8::{pack_block_i8, pack_digits_i8};
 
 use crate::tensor::{LANES, Matrix, MatrixI4, MatrixI8};
 
@@ -55,7 +55,7 @@ fn absmax(weights: &[f32]) -> f32 {
 }
 
 /// The rows of one block, 1 to [`LANES`], of `cols` weights each.
-fn block_rows(rows: &[f32], cols: usize) -> impl Iterator<Item = &[f32]> {
+fn block_rows<T>(rows: &[T], cols: usize) -> impl Iterator<Item = &[T]> {
     assert!(cols > 0 && rows.len().is_multiple_of(cols), "whole rows");
     assert!((1..=LANES).contains(&(rows.len() / cols)), "1 to 16 rows");
     rows.chunks_exact(cols)

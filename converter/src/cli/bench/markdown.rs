@@ -47,7 +47,7 @@ const MORE: [&str; 9] = [
 ];
 
 /// A table; columns but the first are aligned to the right.
-pub(super) fn rows(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(in crate::cli) fn rows(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
     let rule: Vec<String> =

@@ -79,7 +79,7 @@ impl Fill {
 }
 
 /// (rows, columns) of matrices.
-pub(super) const SHAPES: [(usize, usize); 15] = [
+pub(super) const SHAPES: [(usize, usize); 17] = [
     (17, 0),    // no columns: every sum is 0
     (1, 1),     // less than a step of anything
     (15, 3),    // one row and one column short of a step
@@ -90,15 +90,17 @@ pub(super) const SHAPES: [(usize, usize); 15] = [
     (49, 16),   // four blocks; half a pad of activations, one group of 16
     (65, 31),   // five blocks
     (96, 33),   // six blocks; one pad and one more column
+    (32, 63),   // one column short of a whole cache line of activations
     (128, 64),  // eight blocks: the most that share a read of one vector
+    (47, 65),   // a line and one column
     (241, 20),  // sixteen blocks
     (33, 172),  // stories260K's feed-forward: multiple of 4 only
     (16, 511),  // just within one stretch of columns
     (40, 1029), // more than two stretches
 ];
 
-/// Tokens: every part of a tile, a whole tile, and what follows one.
-pub(super) const TOKENS: [usize; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17];
+/// Tokens: every part of the widest tile of vectors, and one, two and more tiles of 16 with what is about them.
+pub(super) const TOKENS: [usize; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33, 48];
 
 /// Group widths of int4 weights.
 pub(super) const GROUPS: [usize; 5] = [0, 16, 32, 64, 128];

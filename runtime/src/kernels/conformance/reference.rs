@@ -158,7 +158,7 @@ fn the_widest_int8_rows_are_exact_at_the_extremes() {
 
 #[test]
 fn the_widest_int4_rows_are_exact_at_the_extremes() {
-    for tokens in [1, 2] {
+    for tokens in [1, 2, 16] {
         for group in [0, 16, 32, 64, 128] {
             for fill in [Fill::LeastGreatest, Fill::LeastLeast, Fill::GreatestGreatest] {
                 int4(2, MAX_COLS_I4, tokens, group, fill);
