@@ -6,7 +6,7 @@
 //! [`stability`] says of every figure whether they did. Times per CPU second count every thread of the process,
 //! spinning included.
 //!
-//! [`bench`] measures in the process that calls it. Peak memory is the model's own if that did nothing before.
+//! [`bench()`] measures in the process that calls it. Peak memory is the model's own if that did nothing before.
 
 mod bandwidth;
 pub mod compare;

@@ -36,6 +36,8 @@ pub struct Figure {
     pub ratio: Option<Ratio>,
     /// What that means.
     pub verdict: Verdict,
+    /// Whether one of the two is not stable: then the machine alone may have made the difference.
+    pub unstable: bool,
 }
 
 /// What a ratio means.
@@ -144,22 +146,23 @@ fn is_speed(key: &str) -> bool {
 }
 
 fn figures(a: &Report, b: &Report) -> Vec<Figure> {
+    let unstable = |key: &str| [a, b].iter().any(|report| !report.stability.mark(key).is_empty());
     let mut figures = vec![];
     for (key, before) in &a.samples.figures {
         if let Some(after) = b.samples.figures.get(key) {
             let (before, after): (Vec<_>, Vec<_>) = (before.chunks(1).collect(), after.chunks(1).collect());
-            figures.push(figure(key, &before, &after, 0.5));
+            figures.push(figure(key, &before, &after, 0.5, unstable(key)));
         }
     }
     let [before, after] =
         [a, b].map(|report| report.samples.token_ms.iter().map(Vec::as_slice).collect::<Vec<_>>());
     for (key, share) in [("latency_ms.p50", 0.5), ("latency_ms.p95", 0.95), ("latency_ms.p99", 0.99)] {
-        figures.push(figure(key, &before, &after, share));
+        figures.push(figure(key, &before, &after, share, unstable("decode_tokens_per_s")));
     }
     figures
 }
 
-fn figure(key: &str, before: &[&[f64]], after: &[&[f64]], share: f64) -> Figure {
+fn figure(key: &str, before: &[&[f64]], after: &[&[f64]], share: f64, unstable: bool) -> Figure {
     let value = |runs: &[&[f64]]| quantile(&runs.concat(), share);
     let enough = before.len() >= RUNS && after.len() >= RUNS;
     let ratio = enough.then(|| Ratio::of(before, after, share));
@@ -169,7 +172,7 @@ fn figure(key: &str, before: &[&[f64]], after: &[&[f64]], share: f64) -> Figure 
         Some(ratio) if (ratio.ratio > 1.0) == is_speed(key) => Verdict::Faster,
         Some(_) => Verdict::Slower,
     };
-    Figure { key: key.to_owned(), before: value(before), after: value(after), ratio, verdict }
+    Figure { key: key.to_owned(), before: value(before), after: value(after), ratio, verdict, unstable }
 }
 
 #[cfg(test)]

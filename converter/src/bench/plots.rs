@@ -133,7 +133,12 @@ fn short(value: f64) -> String {
 }
 
 fn context(reports: &[Report]) -> String {
-    let (x, y) = (Axis::log("positions in the context"), Axis::linear("decode, tokens/s").from(0.0));
+    let speeds = reports.iter().flat_map(|report| &report.contexts).map(|depth| depth.decode_tokens_per_s);
+    let (low, high) = speeds.fold((f64::INFINITY, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
+    let label = "decode, tokens/s";
+    // Models of very different size would lie flat on the axis.
+    let y = if high > 20.0 * low { Axis::log(label) } else { Axis::linear(label).from(0.0) };
+    let x = Axis::log("positions in the context");
     let mut chart = chart("Decoding speed by context", reports, x, y);
     for (color, report) in reports.iter().enumerate() {
         let points = report.contexts.iter().map(|depth| {

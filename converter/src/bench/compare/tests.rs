@@ -86,6 +86,9 @@ fn another_machine_and_an_unstable_run_are_noted() {
         json!({"stable": false, "spread_limit": 0.05, "unstable": ["load_ms"], "reasons": ["why"]});
     let comparison = compared(report(&STEADY), after);
     assert!(comparison.differences.is_empty());
+    let unstable: Vec<_> =
+        comparison.figures.iter().map(|figure| (figure.key.as_str(), figure.unstable)).collect();
+    assert_eq!(unstable[..2], [("decode_tokens_per_s", false), ("load_ms", true)]);
     assert_eq!(
         comparison.notes,
         ["another machine: one, 1 core, Linux before, two, 1 core, Linux after", "unstable after: why"]

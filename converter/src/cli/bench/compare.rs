@@ -61,12 +61,16 @@ fn row(figure: &Figure) -> Vec<String> {
         || (number(figure.after / figure.before), "–".to_owned()),
         |ratio| (format!("{:.3}", ratio.ratio), format!("{:.3} to {:.3}", ratio.low, ratio.high)),
     );
-    let verdict = figure.verdict.words().to_owned();
+    let verdict = figure.verdict.words().to_owned() + if figure.unstable { " ~" } else { "" };
     vec![figure.key.clone(), number(figure.before), number(figure.after), ratio, interval, verdict]
 }
 
 /// What is different, and what else to know.
 fn remarks(comparison: &Comparison, start: &str) -> String {
+    let unstable = comparison.figures.iter().any(|figure| figure.unstable);
+    let warning =
+        format!("{start}~ one of the two is not stable: the machine alone may have made the difference\n");
     let different = comparison.differences.iter().map(|what| format!("{start}different {what}\n"));
-    different.chain(comparison.notes.iter().map(|note| format!("{start}{note}\n"))).collect()
+    let notes = comparison.notes.iter().map(|note| format!("{start}{note}\n"));
+    unstable.then_some(warning).into_iter().chain(different).chain(notes).collect()
 }

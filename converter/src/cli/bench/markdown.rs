@@ -104,8 +104,8 @@ fn contexts(r: &Report) -> Vec<Vec<String>> {
             depth.context.to_string(),
             figure(r, &depth.key(), depth.decode_tokens_per_s, ""),
             depth.decode_tokens_per_cpu_s.map_or_else(none, |speed| figure(r, &depth.cpu_key(), speed, "")),
-            number(depth.latency_ms.p50),
-            number(depth.latency_ms.p99),
+            number(depth.latency_ms.p50) + r.stability.mark(&depth.key()),
+            number(depth.latency_ms.p99) + r.stability.mark(&depth.key()),
         ]
     };
     r.contexts.iter().map(row).collect()

@@ -152,8 +152,8 @@ fn contexts(r: &Report) -> String {
             depth.context.to_string(),
             figure(r, &depth.key(), depth.decode_tokens_per_s, ""),
             cpu.map_or_else(|| "–".to_owned(), |speed| figure(r, &depth.cpu_key(), speed, "")),
-            number(depth.latency_ms.p50),
-            number(depth.latency_ms.p99),
+            number(depth.latency_ms.p50) + r.stability.mark(&depth.key()),
+            number(depth.latency_ms.p99) + r.stability.mark(&depth.key()),
         ]
     };
     let rows: Vec<_> = r.contexts.iter().map(row).collect();
