@@ -1,13 +1,13 @@
 #!/bin/sh
 # Measures whit and the peers on the same shapes in one run, turn by turn, so that what else the machine does
-# meets both: whit, llama.cpp, whit, llama.cpp without AMX, and for int8 whit and CTranslate2 where it is there.
+# meets both: whit, llama.cpp, CTranslate2 where it is there, then whit and the same two without AMX.
 #
 #     sh benches/peers/setup.sh PEERS_DIR             # once
 #     sh benches/compare.sh PEERS_DIR [SHAPE…]        # writes benches/results/threads-1.jsonl,
 #                                                     its picture, and the tables in benches/README.md
 #
-# ROUNDS (3), REPEATS (3, each a median of so many in every round), THREADS (1) and FORMATS (int8 int4 int4-all)
-# change that. RESULTS=DIRECTORY writes there instead and prints the tables: use it for a part or a trial. Models lie
+# ROUNDS (3; TinyLlama-1.1B once), REPEATS (3, each a median of so many in every round), THREADS (1), BUILDS (default
+# no-amx) and FORMATS (int8 int4 int4-all) change that. RESULTS=DIRECTORY writes there instead and prints the tables: use it for a part or a trial. Models lie
 # in PEERS_DIR/models; whit's are made anew.
 set -eu
 
@@ -41,16 +41,18 @@ peer() {
 
 $python "$here/peers/machine.py" > "$lines.part"
 for round in $(seq "${ROUNDS:-3}"); do
-    for shape in ${*:-stories260K stories15M stories110M SmolLM2-135M}; do
+    for shape in ${*:-stories260K stories15M stories110M SmolLM2-135M TinyLlama-1.1B}; do
+        [ "$round" = 1 ] || [ "$shape" != TinyLlama-1.1B ] || continue
         for format in ${FORMATS:-int8 int4 int4-all}; do
             echo "round $round: $shape $format" >&2
             case $format in
             int8) theirs=q8_0 ;;
-            int4) theirs=q4_0 ;;
+            int4) theirs="q4_0 q4_k_m" ;;
             int4-all) theirs=q4_0-pure ;;
             *) echo "no format is called $format" >&2; exit 2 ;;
             esac
-            for build in default no-amx; do
+            for build in ${BUILDS:-default no-amx}; do
+                [ "$build" = default ] || theirs=${theirs% q4_k_m}
                 whit "$shape" "$format"
                 peer "$shape" "$theirs" "$build"
                 if [ "$format" = int8 ] && $python -c "import ctranslate2" 2>/dev/null; then

@@ -28,7 +28,7 @@ use whit_tests::imported::{encoded, hugging_face};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// As `peers/shapes.py` names them.
-const SHAPES: [&str; 4] = ["stories260K", "stories15M", "stories110M", "SmolLM2-135M"];
+const SHAPES: [&str; 5] = ["stories260K", "stories15M", "stories110M", "SmolLM2-135M", "TinyLlama-1.1B"];
 
 const INT4: Encoding = Encoding::I4 { group: 32 };
 

@@ -1,9 +1,9 @@
 """Times CTranslate2 int8 on one of the shapes and prints one JSON line.
 
-    python ctranslate2_bench.py SHAPE [THREADS] [REPEATS]
+    python ctranslate2_bench.py SHAPE DIRECTORY [THREADS] [REPEATS]
 
 The random model is built with CTranslate2's own specification classes and quantizer (int8, one scale per
-row, embedding too), saved to a temporary directory and loaded from there. Prefill is a 512-token prompt
+row, embedding too), saved to DIRECTORY if it is not there yet and loaded from it. Prefill is a 512-token prompt
 and one generated token, logits of the last position only; decode is 128 greedy tokens after one, with the
 argmax over the vocabulary that the engine cannot leave out. Its GEMM library is chosen by the wheel
 (oneMKL on Intel); MKL_ENABLE_INSTRUCTIONS=AVX512_E3 keeps oneMKL from using AMX.
@@ -13,7 +13,6 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 
 import ctranslate2
@@ -50,7 +49,7 @@ def specification(shape: Shape) -> transformer_spec.TransformerDecoderModelSpec:
     decoder = spec.decoder
     decoder.scale_embeddings = False
     decoder.embeddings.weight = model["embedding"]
-    decoder.projection.weight = model["embedding"]
+    decoder.projection.weight = model.get("head", model["embedding"])
     decoder.layer_norm.gamma = model["final_norm"]
     for target, source in zip(decoder.layer, layers):
         attention, ffn = target.self_attention, target.ffn
@@ -130,18 +129,21 @@ def measure(name: str, directory: str, threads: int, repeats: int) -> dict:
 
 
 def main() -> None:
-    if len(sys.argv) not in (2, 3, 4) or sys.argv[1] not in SHAPES:
-        raise SystemExit("usage: ctranslate2_bench.py SHAPE [THREADS] [REPEATS]")
-    threads, repeats = (int(text) for text in (sys.argv[2:] + ["1", "5"][len(sys.argv) - 2 :]))
-    with tempfile.TemporaryDirectory() as directory:
+    if len(sys.argv) not in (3, 4, 5) or sys.argv[1] not in SHAPES:
+        raise SystemExit("usage: ctranslate2_bench.py SHAPE DIRECTORY [THREADS] [REPEATS]")
+    name, directory = sys.argv[1:3]
+    threads, repeats = (int(text) for text in (sys.argv[3:] + ["1", "5"][len(sys.argv) - 3 :]))
+    if not os.path.exists(directory):
         # Written by a child, so that the peak memory of this process is the engine's alone.
         child = os.fork()
         if child == 0:
-            write(SHAPES[sys.argv[1]], directory)
+            os.makedirs(directory + ".part", exist_ok=True)
+            write(SHAPES[name], directory + ".part")
+            os.replace(directory + ".part", directory)
             os._exit(0)
         if os.waitpid(child, 0)[1] != 0:
             raise SystemExit("cannot write the model")
-        print(json.dumps(measure(sys.argv[1], directory, threads, repeats)))
+    print(json.dumps(measure(name, directory, threads, repeats)))
 
 
 if __name__ == "__main__":

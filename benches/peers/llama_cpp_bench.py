@@ -3,7 +3,7 @@
     LLAMA_CPP_LIB_PATH=DIR python llama_cpp_bench.py SHAPE FORMAT FILE [THREADS] [REPEATS]
 
 Token ids go straight into `llama_decode` through the C API, as `llama-bench` does: no text, no sampling,
-logits of the last token only, one context per test of just the size the test needs. All options are
+logits of the last token only. The context is as long as the prompt in both tests. All other options are
 llama.cpp's defaults: memory-mapped file, weights repacked at load, flash attention `auto`. `buffers` says
 where the weights went (`AMX` and `CPU_REPACK` are repacked copies). One file per process, so that the peak
 memory is that file's.
@@ -103,7 +103,7 @@ def main() -> None:
     prefill = evaluator(prefill_context, shape.prompt, shape.vocabulary, shape.prompt)
     prefill_figures = medians(prefill, shape.prompt, repeats)
     llama_cpp.llama_free(prefill_context)
-    decode = evaluator(context(model, DECODED, threads), DECODED, shape.vocabulary, 1)
+    decode = evaluator(context(model, shape.prompt, threads), DECODED, shape.vocabulary, 1)
     decode_figures = medians(decode, DECODED, repeats)
     text = "".join(log)
     line = {

@@ -1,11 +1,11 @@
 """Writes a random-weight GGUF of a named shape, in one of llama.cpp's formats.
 
-    python make_gguf.py SHAPE FORMAT FILE      FORMAT: f16, q8_0, q4_0, q4_0-pure
+    python make_gguf.py SHAPE FORMAT FILE      FORMAT: f16, q8_0, q4_0, q4_0-pure, q4_k_m
 
-The f16 file is written with the `gguf` package and then handed to llama.cpp's own quantizer, so the bytes
-are what `llama-quantize` makes: `q4_0` keeps the (tied) embedding in Q6_K or Q8_0, as its users get it;
+The f16 file (SHAPE-f16.gguf, kept for the next format) is written with the `gguf` package and then handed to
+llama.cpp's own quantizer, so the bytes are what `llama-quantize` makes: `q4_0` keeps the (tied) embedding in Q6_K or Q8_0, as its users get it;
 `q4_0-pure` has it in Q4_0 too. A matrix whose row is no multiple of 32 (stories260K's `down`) falls back
-to f16. The tokenizer is a stub: as many tokens as the shape says, never used to read text.
+to f16, and what `q4_k_m` cannot cut into 256 to Q5_0 or Q8_0. The tokenizer is a stub: as many tokens as the shape says, never used to read text.
 """
 
 import os
@@ -16,6 +16,7 @@ from shapes import SHAPES, Shape, weights
 
 NAMES = {
     "embedding": "token_embd",
+    "head": "output",
     "final_norm": "output_norm",
     "attention_norm": "attn_norm",
     "query": "attn_q",
@@ -84,6 +85,7 @@ def quantize(source: str, target: str, kind: str) -> None:
     params.ftype = {
         "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
         "q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
+        "q4_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M,
     }[kind.removesuffix("-pure")]
     if llama_cpp.llama_model_quantize(source.encode(), target.encode(), params) != 0:
         raise SystemExit(f"cannot quantize {source} to {kind}")
@@ -93,15 +95,12 @@ def main() -> None:
     if len(sys.argv) != 4 or sys.argv[1] not in SHAPES:
         raise SystemExit(f"usage: make_gguf.py {{{','.join(SHAPES)}}} FORMAT FILE")
     name, kind, path = sys.argv[1:]
-    if kind == "f16":
-        write_f16(SHAPES[name], path)
-        return
-    source = path + ".f16"
-    write_f16(SHAPES[name], source)
-    try:
+    source = os.path.join(os.path.dirname(path), f"{name}-f16.gguf")
+    if not os.path.exists(source):
+        write_f16(SHAPES[name], source + ".part")
+        os.replace(source + ".part", source)
+    if kind != "f16":
         quantize(source, path, kind)
-    finally:
-        os.remove(source)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ ENGINES = {
     "whit": ("#c2410c", 5.5, 0),
     "llama.cpp": ("#1d4ed8", 4, -7),
     "llama.cpp without AMX": ("#60a5fa", 4, -7),
-    "CTranslate2": ("#15803d", 4, 7),
-    "CTranslate2 without AMX": ("#86efac", 4, 7),
+    "llama.cpp Q4_K_M": ("#7c3aed", 4, -7),
+    "CTranslate2 int8": ("#15803d", 4, 7),
+    "CTranslate2 int8 without AMX": ("#86efac", 4, 7),
 }
 ROW, TOP, LEFT, PANEL, GAP = 30, 92, 170, 340, 90
 PHASES = {

@@ -4,7 +4,7 @@
 #     sh benches/peers/run.sh DIRECTORY [THREADS] > peers.jsonl
 #
 # DIRECTORY is the one given to setup.sh; models are made in DIRECTORY/models on the first run.
-# SHAPES, FORMATS (q8_0 q4_0 q4_0-pure int8; int8 is CTranslate2, left out where it is not installed),
+# SHAPES, FORMATS (q8_0 q4_0 q4_0-pure q4_k_m int8; int8 is CTranslate2, left out where it is not installed),
 # BUILDS (default no-amx) and REPEATS narrow or repeat the run.
 set -eu
 
@@ -30,13 +30,13 @@ ctranslate2() {
     no-amx) export MKL_ENABLE_INSTRUCTIONS=AVX512_E3 ;;
     *) unset MKL_ENABLE_INSTRUCTIONS ;;
     esac
-    $python "$here/ctranslate2_bench.py" "$1" "$threads" "${REPEATS:-5}"
+    $python "$here/ctranslate2_bench.py" "$1" "$root/models/$1-ctranslate2" "$threads" "${REPEATS:-5}"
 }
 
-formats="q8_0 q4_0 q4_0-pure"
+formats="q8_0 q4_0 q4_0-pure q4_k_m"
 if $python -c "import ctranslate2" 2>/dev/null; then formats="$formats int8"; fi
 
-for shape in ${SHAPES:-stories260K stories15M stories110M SmolLM2-135M}; do
+for shape in ${SHAPES:-stories260K stories15M stories110M SmolLM2-135M TinyLlama-1.1B}; do
     for format in ${FORMATS:-$formats}; do
         for build in ${BUILDS:-default no-amx}; do
             case $format in

@@ -16,6 +16,7 @@ GGUF=0.19.0
 NUMPY=2.4.6
 CTRANSLATE2=4.8.5
 
+here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 1 ] || { echo "usage: setup.sh DIRECTORY" >&2; exit 2; }
 mkdir -p "$1"
 root=$(cd "$1" && pwd)
@@ -66,6 +67,9 @@ x86_64) build no-amx ggml-cpu "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16" ;;
 esac
 cp -P "$root"/lib/default/lib*.so* "$root/lib/no-amx/"
 cp -P "$root"/build/no-amx/bin/libggml-cpu.so* "$root/lib/no-amx/"
+
+cc -O2 -I "$source/vendor/llama.cpp/include" -I "$source/vendor/llama.cpp/ggml/include" \
+    "$here/first_tokens.c" -L "$root/lib/default" -lllama -Wl,-rpath-link,"$root/lib/default" -o "$root/bin/first_tokens"
 
 [ -n "${WITHOUT_CTRANSLATE2:-}" ] || $pip install --quiet "ctranslate2==$CTRANSLATE2"
 echo "peers are in $root"

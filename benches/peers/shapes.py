@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Shape:
-    """A Llama-family decoder with tied embeddings, as its configuration file names it."""
+    """A Llama-family decoder, as its configuration file names it."""
 
     hidden: int
     feed_forward: int
@@ -21,6 +21,7 @@ class Shape:
     vocabulary: int
     context: int
     rope_theta: float = 10000.0
+    tied: bool = True
 
     @property
     def head(self) -> int:
@@ -37,6 +38,7 @@ SHAPES = {
     "stories15M": Shape(288, 768, 6, 6, 6, 32000, 1024),
     "stories110M": Shape(768, 2048, 12, 12, 12, 32000, 1024),
     "SmolLM2-135M": Shape(576, 1536, 30, 9, 3, 49152, 8192, 100000.0),
+    "TinyLlama-1.1B": Shape(2048, 5632, 22, 32, 4, 32000, 2048, tied=False),
 }
 
 SEED = 1
@@ -54,6 +56,8 @@ def weights(shape: Shape):
 
     kv = shape.kv_heads * shape.head
     yield None, "embedding", matrix(shape.vocabulary, shape.hidden)
+    if not shape.tied:
+        yield None, "head", matrix(shape.vocabulary, shape.hidden)
     yield None, "final_norm", np.ones(shape.hidden, np.float32)
     for layer in range(shape.layers):
         yield layer, "attention_norm", np.ones(shape.hidden, np.float32)

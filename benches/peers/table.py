@@ -17,25 +17,26 @@ from pathlib import Path
 
 import roofline
 
-# whit's formats and the peers' beside them.
-THEIRS = {"int8": ["q8_0", "int8"], "int4": ["q4_0"], "int4-all": ["q4_0-pure"]}
 # A neighbour can only lower them: the best of all runs counts.
 LIMITS = {"read_bandwidth_gb_per_s", "integer_peak_gmac_per_s"}
+# Of each column: the engine, its build, and its format beside each of whit's.
+ALIKE = {"int8": "q8_0", "int4": "q4_0", "int4-all": "q4_0-pure"}
+EIGHT_BITS = dict.fromkeys(ALIKE, "int8")
 PEERS = {
-    ("llama.cpp", "default"): "llama.cpp",
-    ("llama.cpp", "no-amx"): "llama.cpp without AMX",
-    ("CTranslate2", "default"): "CTranslate2",
-    ("CTranslate2", "no-amx"): "CTranslate2 without AMX",
+    "llama.cpp": ("llama.cpp", "default", ALIKE),
+    "llama.cpp without AMX": ("llama.cpp", "no-amx", ALIKE),
+    "llama.cpp Q4_K_M": ("llama.cpp", "default", {"int4": "q4_k_m"}),
+    "CTranslate2 int8": ("CTranslate2", "default", EIGHT_BITS),
+    "CTranslate2 int8 without AMX": ("CTranslate2", "no-amx", EIGHT_BITS),
 }
 
 
 def read(path: str) -> tuple[dict, dict]:
-    """The machine, and {(engine, shape, format): median of each number over all lines}."""
+    """The machine, and {(engine, build, shape, format): median of each number over all lines}."""
     machine, *lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
     runs = defaultdict(list)
     for line in lines:
-        engine = "whit" if line["engine"] == "whit" else PEERS[line["engine"], line["build"]]
-        runs[engine, line["shape"], line["format"]].append(line)
+        runs[line["engine"], line.get("build"), line["shape"], line["format"]].append(line)
     return machine, {key: medians(lines) for key, lines in runs.items()}
 
 
@@ -57,13 +58,12 @@ class Row:
 
     def __init__(self, results: dict, shape: str, form: str):
         self.shape, self.format = shape, form
-        self.whit = results["whit", shape, form]
+        self.whit = results["whit", None, shape, form]
         self.per = "cpu_s" if self.whit["threads"] == 1 else "s"
         self.peers = {
-            engine: line
-            for engine in PEERS.values()
-            for theirs in THEIRS[form]
-            if (line := results.get((engine, shape, theirs)))
+            column: line
+            for column, (engine, build, theirs) in PEERS.items()
+            if (line := results.get((engine, build, shape, theirs.get(form))))
         }
 
     def speed(self, line: dict, phase: str) -> float:
@@ -93,7 +93,7 @@ def cell(row: Row, engine: str, phase: str) -> str:
 
 def table(rows: list[Row], phase: str) -> list[str]:
     """One phase: whit, its bound, and the peers."""
-    engines = [engine for engine in PEERS.values() if any(engine in row.peers for row in rows)]
+    engines = [engine for engine in PEERS if any(engine in row.peers for row in rows)]
     what = "bytes per token" if phase == "decode" else "MACs per token"
     head = ["model", "format", what, "bound", "whit", "of bound", *engines]
     lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
@@ -109,7 +109,7 @@ def table(rows: list[Row], phase: str) -> list[str]:
 
 def memory(rows: list[Row]) -> list[str]:
     """Load time and peak memory; the peers' without their Python interpreter."""
-    engines = [engine for engine in PEERS.values() if any(engine in row.peers for row in rows)]
+    engines = [engine for engine in PEERS if any(engine in row.peers for row in rows)]
     own = lambda line: f"{number(line['load_ms'])} ms, {number(line['peak_rss_bytes'] / 1e6)} MB"
     theirs = lambda line: (
         f"{number(line['load_ms'])} ms, "
@@ -160,7 +160,7 @@ def place(readme: Path | None, name: str, text: str) -> None:
 def main() -> None:
     results, readme, *_ = [*map(Path, sys.argv[1:]), None]
     machine, runs = read(results)
-    order = [(shape, form) for engine, shape, form in runs if engine == "whit"]
+    order = [(shape, form) for engine, _, shape, form in runs if engine == "whit"]
     rows = [Row(runs, shape, form) for shape, form in dict.fromkeys(order)]
     unit = "CPU second" if rows[0].per == "cpu_s" else "second"
     text = ["", about(machine, rows), ""]

@@ -11,6 +11,7 @@
 mod bandwidth;
 pub mod compare;
 mod depth;
+mod energy;
 mod limits;
 mod opening;
 mod origin;
@@ -22,6 +23,7 @@ mod start;
 pub mod statistics;
 mod subject;
 
+pub use energy::{Asked, energy};
 pub use report::Report;
 pub use start::add_start;
 
@@ -53,7 +55,7 @@ pub struct Options {
     /// How wide the 95 % interval of a median may be, as a share of the median, before runs are repeated and the
     /// figure is called unstable.
     pub spread: f64,
-    /// How long prefill and decode each are repeated for that at most.
+    /// How long prefill, decode and each context are repeated for that at most.
     pub time_limit: Duration,
     /// Positions in the cache at which decoding is measured as well; those beyond the model's context are left out.
     pub contexts: Vec<usize>,
@@ -116,7 +118,7 @@ pub fn bench(
     at(2, 1.0);
     let runs = subject.runs(&warm, &mut at).map_err(about)?;
     figures.insert("first_token_ms".to_owned(), opening.first_token_ms(&subject.prompt).map_err(about)?);
-    let contexts = depth::depths(&subject, |share| at(5, share)).map_err(about)?;
+    let contexts = depth::depths(&subject, &mut figures, |share| at(5, share)).map_err(about)?;
     let limits = limits.best(Limits::measure(&subject));
     at(STEPS, 0.0);
     let mut report = subject.report(name, runs, figures, limits);

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
+pub mod energy;
 pub mod eval;
 pub mod export;
 pub mod golden;

@@ -1,13 +1,14 @@
-//! Vectors quantized to int8, packed for the integer products: the other operand of a matrix in `tensor`.
+//! Vectors quantized to int8, one row for each token: the other operand of a matrix in `tensor`.
 //!
-//! The packing (panels of up to eight tokens, interleaved four columns at a time, with their sums) exists only in
-//! memory; it is written by [`ActivationsMut`] and read through [`Activations::panels`], and stands here alone.
+//! They exist only in memory; they are written by [`ActivationsMut`] and read through [`Activations`]. Rows as they
+//! are, not interleaved for some kernel's tile: quantizing stores whole vectors, and broadcasts of four columns,
+//! products by lane and tile loads at a stride all read them in place.
 
-/// Tokens that share one panel of packed activations.
-pub const PANEL: usize = 8;
+/// Columns of quantized activations are padded with zeros to a multiple of this: a whole cache line.
+pub const ACTIVATION_PAD: usize = 64;
 
-/// Columns of quantized activations are padded with zeros to a multiple of this.
-pub const ACTIVATION_PAD: usize = 32;
+/// Consecutive columns that share one of the [`Row::sums`].
+const SUM: usize = 16;
 
 /// The lengths of the parts of [`Activations`] for some tokens and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,35 +25,37 @@ impl ActivationShape {
         self.cols.div_ceil(ACTIVATION_PAD) * ACTIVATION_PAD
     }
 
+    /// Bytes from one token's columns to the next one's: an odd number of cache lines, so that the same column of
+    /// many tokens does not fall on a few sets of a cache.
+    pub const fn stride(&self) -> usize {
+        (self.cols.div_ceil(ACTIVATION_PAD) | 1) * ACTIVATION_PAD
+    }
+
     /// Length of the quantized values.
     pub const fn data_len(&self) -> usize {
-        self.tokens.saturating_mul(self.padded_cols())
+        self.tokens.saturating_mul(self.stride())
     }
 
     /// Length of the sums of 16 values each.
     pub const fn sums_len(&self) -> usize {
-        self.data_len() / 16
+        self.data_len() / SUM
     }
 }
 
-/// One panel: up to [`PANEL`] quantized vectors, interleaved so that a kernel reads them in one stream.
+/// One quantized vector.
 #[derive(Clone, Copy, Debug)]
-pub struct Panel<'a> {
-    /// Index of the panel's first token.
-    pub first: usize,
-    /// Tokens in the panel, 1 to [`PANEL`].
-    pub width: usize,
-    /// `[padded_cols / 4][width][4]` values within ±127; padding columns are 0.
+pub struct Row<'a> {
+    /// `[padded_cols]` values within ±127; padding columns are 0.
     pub data: &'a [i8],
-    /// `[padded_cols / 32][width][2]`: sums of 16 consecutive values each.
+    /// `[padded_cols / 16]`: sums of 16 consecutive values each.
     pub sums: &'a [i16],
-    /// `[width]`: sum of all values of each token.
-    pub totals: &'a [i32],
-    /// `[width]`: the scale of each token.
-    pub scale: &'a [f32],
+    /// Sum of all values.
+    pub total: i32,
+    /// The value of one step.
+    pub scale: f32,
 }
 
-/// Quantized vectors: int8 values within ±127 and one scale for each vector, in panels.
+/// Quantized vectors: int8 values within ±127 and one scale for each vector.
 #[derive(Clone, Copy, Debug)]
 pub struct Activations<'a> {
     shape: ActivationShape,
@@ -78,21 +81,26 @@ impl<'a> Activations<'a> {
         self.shape.padded_cols()
     }
 
-    /// The panels in order of tokens.
-    pub fn panels(&self) -> impl Iterator<Item = Panel<'a>> + use<'a> {
-        let this = *self;
-        let padded = self.padded_cols();
-        (0..self.shape.tokens).step_by(PANEL).map(move |first| {
-            let width = PANEL.min(this.shape.tokens - first);
-            Panel {
-                first,
-                width,
-                data: &this.data[first * padded..][..width * padded],
-                sums: &this.sums[first * padded / 16..][..width * padded / 16],
-                totals: &this.totals[first..][..width],
-                scale: &this.scale[first..][..width],
-            }
-        })
+    /// Elements of [`Activations::data`] from one token to the next.
+    pub fn stride(&self) -> usize {
+        self.shape.stride()
+    }
+
+    /// `[tokens][stride]` values within ±127, of which the first `padded_cols` of each token are meant.
+    pub fn data(&self) -> &'a [i8] {
+        self.data
+    }
+
+    /// The vector of `token`.
+    #[inline(always)]
+    pub fn row(&self, token: usize) -> Row<'a> {
+        let (stride, padded) = (self.shape.stride(), self.shape.padded_cols());
+        Row {
+            data: &self.data[token * stride..][..padded],
+            sums: &self.sums[token * stride / SUM..][..padded / SUM],
+            total: self.totals[token],
+            scale: self.scale[token],
+        }
     }
 }
 
@@ -133,23 +141,20 @@ impl<'a> ActivationsMut<'a> {
     /// last column), `scale` the value of one step.
     #[inline(always)]
     pub fn set(&mut self, token: usize, scale: f32, mut sixteen: impl FnMut(usize) -> [i8; 16]) {
-        let padded = self.shape.padded_cols();
         self.fill(
             token,
             [scale],
             #[inline(always)]
             |start, [values]| {
                 for (i, values) in values.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-                    if start + i * 16 < padded {
-                        *values = sixteen(start / 16 + i);
-                    }
+                    *values = sixteen(start / 16 + i);
                 }
             },
         );
     }
 
-    /// As [`ActivationsMut::set`], for `N` tokens of one panel: `stretch(start, values)` gives columns `start ..` of
-    /// each, 64 at a time, so that compilers make whole vectors of the loop that computes them.
+    /// As [`ActivationsMut::set`], for `N` tokens: `stretch(start, values)` gives columns `start ..` of each, 64 at a
+    /// time, so that compilers make whole vectors of the loop that computes them.
     #[inline(always)]
     pub(crate) fn fill<const N: usize>(
         &mut self,
@@ -157,31 +162,18 @@ impl<'a> ActivationsMut<'a> {
         scale: [f32; N],
         mut stretch: impl FnMut(usize, &mut [[i8; 64]; N]),
     ) {
-        let padded = self.shape.padded_cols();
-        let first = token / PANEL * PANEL;
-        let width = PANEL.min(self.shape.tokens - first);
-        let lane = token - first;
-        assert!(lane + N <= width, "the tokens are of one panel");
-        let data = self.data[first * padded..][..width * padded].as_chunks_mut::<4>().0;
-        let sums = self.sums[first * padded / 16..][..width * padded / 16].as_chunks_mut::<2>().0;
+        let (stride, padded) = (self.shape.stride(), self.shape.padded_cols());
+        let data = self.data[token * stride..][..N * stride].as_chunks_mut::<64>().0;
+        let sums = self.sums[token * stride / SUM..][..N * stride / SUM].as_chunks_mut::<4>().0;
         let mut values = [[0; 64]; N];
         let mut totals = [0; N];
-        for start in (0..padded).step_by(64) {
-            stretch(start, &mut values);
+        for line in 0..padded / 64 {
+            stretch(64 * line, &mut values);
             for n in 0..N {
-                let halves = values[n].as_chunks::<32>().0.iter().take((padded - start) / 32);
-                for (half, values) in halves.enumerate() {
-                    let at = start / 32 + half;
-                    let quads = data[at * 8 * width..][..8 * width].iter_mut();
-                    for (quad, values) in quads.skip(lane + n).step_by(width).zip(values.as_chunks::<4>().0) {
-                        *quad = *values;
-                    }
-                    let pair = &mut sums[at * width + lane + n];
-                    for (sum, values) in pair.iter_mut().zip(values.as_chunks::<16>().0) {
-                        *sum = values.iter().map(|&value| i16::from(value)).sum();
-                        totals[n] += i32::from(*sum);
-                    }
-                }
+                data[n * stride / 64 + line] = values[n];
+                let four = sums_of_16(&values[n]);
+                sums[n * stride / 64 + line] = four;
+                totals[n] += four.iter().map(|&sum| i32::from(sum)).sum::<i32>();
             }
         }
         self.totals[token..][..N].copy_from_slice(&totals);
@@ -198,4 +190,14 @@ impl<'a> ActivationsMut<'a> {
             scale: self.scale,
         }
     }
+}
+
+/// The sums of each 16 of `values`.
+#[inline(always)]
+fn sums_of_16(values: &[i8; 64]) -> [i16; 4] {
+    let mut sums = [0; 4];
+    for (sum, values) in sums.iter_mut().zip(values.as_chunks::<16>().0) {
+        *sum = values.iter().map(|&value| i16::from(value)).sum();
+    }
+    sums
 }

@@ -3,7 +3,7 @@
 //! A constructor here proves every length once; what a kernel slices out of a matrix is then there.
 //! The packings themselves (which byte holds which weight) are read and written in `quant`.
 
-pub use crate::activations::{ACTIVATION_PAD, ActivationShape, Activations, ActivationsMut, PANEL, Panel};
+pub use crate::activations::{ACTIVATION_PAD, ActivationShape, Activations, ActivationsMut, Row};
 
 /// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
 pub const LANES: usize = 16;

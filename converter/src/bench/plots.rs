@@ -75,7 +75,9 @@ fn roofline(reports: &[Report]) -> String {
 /// The integer peak, and below it a slope for each bandwidth that differs from the others.
 fn roofs(reports: &[Report], left: f64, right: f64) -> Vec<Series> {
     let peak = reports.iter().filter_map(|report| report.integer_peak_gmac_per_s).reduce(f64::max);
+    let steepest = bandwidths(reports).into_iter().reduce(f64::max).unwrap_or(f64::INFINITY);
     let peak_line = peak.map(|peak| {
+        let left = (peak / steepest).clamp(left, right);
         let label = format!("integer peak {peak:.0} GMAC/s");
         let line = Series::line(
             "measured limits",
@@ -135,8 +137,7 @@ fn context(reports: &[Report]) -> String {
     let mut chart = chart("Decoding speed by context", reports, x, y);
     for (color, report) in reports.iter().enumerate() {
         let points = report.contexts.iter().map(|depth| {
-            let wide = depth.summary.spread() > report.stability.spread_limit;
-            let label = format!("{}{}", short(depth.decode_tokens_per_s), if wide { " ~" } else { "" });
+            let label = short(depth.decode_tokens_per_s) + report.stability.mark(&depth.key());
             Point::new(depth.context as f64, depth.decode_tokens_per_s).labelled(label)
         });
         chart = chart.with(Series::line(model(report), points).with_dots().color(color));

@@ -104,6 +104,12 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Every single measurement.
     pub samples: Samples,
+    /// Energy, if it was asked for: measured, with the source that measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<crate::energy::method::Report>,
+    /// Energy on another device, if that was asked for: never measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<crate::energy::model::Estimate>,
 }
 
 /// Every single measurement.
@@ -169,8 +175,18 @@ pub struct Depth {
     pub decode_tokens_per_cpu_s: Option<f64>,
     /// Of single tokens.
     pub latency_ms: Latency,
-    /// Of the tokens per second.
-    pub summary: Summary,
+}
+
+impl Depth {
+    /// The key of its speed among samples and summaries.
+    pub fn key(&self) -> String {
+        format!("context_{}_decode_tokens_per_s", self.context)
+    }
+
+    /// The key of its speed per second of CPU time.
+    pub fn cpu_key(&self) -> String {
+        format!("context_{}_decode_tokens_per_cpu_s", self.context)
+    }
 }
 
 /// The speed with other settings.

@@ -55,20 +55,20 @@ impl Stability {
         if let Some(share) = crowded {
             reasons.push(format!("the threads had a CPU for only {:.0} % of the time", 100.0 * share));
         }
-        let mut unstable = vec![];
+        let (mut unstable, mut wide) = (vec![], vec![]);
         for (key, summary) in evidence.summaries {
-            let wide = summary.spread() > spread_limit;
-            if wide {
-                reasons.push(format!(
-                    "{key}: the 95 % interval of the median of {} runs is {:.1} % wide, more than {:.1} %",
-                    summary.runs,
-                    100.0 * summary.spread(),
-                    100.0 * spread_limit
-                ));
+            let is_wide = summary.spread() > spread_limit;
+            if is_wide {
+                wide.push(format!("{key} {:.1} % ({} runs)", 100.0 * summary.spread(), summary.runs));
             }
-            if everything || wide || (crowded.is_some() && !key.contains("cpu")) {
+            if everything || is_wide || (crowded.is_some() && !key.contains("cpu")) {
                 unstable.push(key.clone());
             }
+        }
+        if !wide.is_empty() {
+            let limit = 100.0 * spread_limit;
+            reasons
+                .push(format!("95 % intervals of the median wider than {limit:.1} %: {}", wide.join(", ")));
         }
         Self { stable: unstable.is_empty(), spread_limit, unstable, reasons }
     }
@@ -152,7 +152,8 @@ mod tests {
         assert_eq!(stability.mark("decode_tokens_per_s"), " ~");
         assert_eq!(stability.mark("prefill_tokens_per_s"), "");
         let [reason] = &stability.reasons[..] else { panic!("{stability:?}") };
-        assert!(reason.contains("median of 8 runs") && reason.contains("more than 5.0 %"), "{reason}");
+        let start = "95 % intervals of the median wider than 5.0 %: decode_tokens_per_s ";
+        assert!(reason.starts_with(start) && reason.ends_with(" % (8 runs)"), "{reason}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::command::{say, succeed};
 use std::path::Path;
 
-const COMMANDS: [&str; 7] = ["run", "import", "inspect", "verify", "eval", "bench", "report"];
+const COMMANDS: [&str; 8] = ["run", "import", "inspect", "verify", "eval", "bench", "energy", "report"];
 
 #[test]
 fn help_texts_are_those_on_record() {

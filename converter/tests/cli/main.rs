@@ -1,8 +1,10 @@
 //! The command `whit` from outside: what it prints, what it leaves behind, how it exits.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bench;
 mod command;
 mod compression;
+mod energy;
 mod failures;
 mod help;
 mod made_up;

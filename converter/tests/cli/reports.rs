@@ -13,7 +13,7 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 /// Asserts that `value` has these keys, given sorted, and that the help of `command` names them.
-fn assert_keys(command: &str, value: &Value, expected: &[&str]) {
+pub(crate) fn assert_keys(command: &str, value: &Value, expected: &[&str]) {
     assert_eq!(keys(value), expected);
     let help = succeed(std::path::Path::new("."), &[command, "--help"]);
     for key in expected {
@@ -246,43 +246,4 @@ fn a_limit_of_tokens_is_exact() {
         assert_eq!(report["tokens"].as_u64().unwrap().to_string(), most);
         assert!(report.get("kl_divergence").is_none());
     }
-}
-
-#[test]
-fn bench_reports_every_file() {
-    let folder = imported("int8");
-    let short = ["--prompt-tokens", "100", "--decode-tokens", "3", "--repeats", "1", "--json"];
-    let reports = json(folder.path(), &[&["bench", "m.whit", "m.whit"], &short[..]].concat());
-    let reports = reports.as_array().unwrap();
-    assert_eq!(reports.len(), 2);
-    assert_keys(
-        "bench",
-        &reports[0],
-        &[
-            "arena_bytes",
-            "backend",
-            "bandwidth_share",
-            "batch",
-            "cache",
-            "decode_tokens",
-            "decode_tokens_per_cpu_s",
-            "decode_tokens_per_s",
-            "file",
-            "file_bytes",
-            "gb_per_s",
-            "load_ms",
-            "peak_rss_bytes",
-            "prefill_tokens_per_cpu_s",
-            "prefill_tokens_per_s",
-            "prompt_tokens",
-            "read_bandwidth_gb_per_s",
-            "repeats",
-            "seed",
-            "threads",
-            "weight_bytes_per_token",
-        ],
-    );
-    // The context of 48 positions is all that there is.
-    assert_eq!((&reports[0]["prompt_tokens"], &reports[0]["decode_tokens"]), (&48.into(), &3.into()));
-    assert!(reports[0]["decode_tokens_per_s"].as_f64().unwrap() > 0.0);
 }

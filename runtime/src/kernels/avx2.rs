@@ -14,7 +14,7 @@ use super::blocked::{self, Grouped, Quads, Step, Sums, Tiles};
 use super::features::cpu_features;
 use super::scalar::finish;
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Panel};
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -105,14 +105,15 @@ for_avx2! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) else {
+        if x.tokens() != 1 {
             return blocked::matmul(token, *matrix, x, blocks, out);
-        };
+        }
+        let row = x.row(0);
         let mut block = blocks.start;
         while block < blocks.end {
             block += match blocks.end - block {
-                2.. => vector_i8::<2>(matrix, &panel, block, out),
-                _ => vector_i8::<1>(matrix, &panel, block, out),
+                2.. => vector_i8::<2>(matrix, &row, block, out),
+                _ => vector_i8::<1>(matrix, &row, block, out),
             };
         }
     }
@@ -124,11 +125,12 @@ for_avx2! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        if let Some(panel) = x.panels().next().filter(|_| x.tokens() == 1) {
+        if x.tokens() == 1 {
+            let row = x.row(0);
             for block in blocks {
                 match matrix.group() {
-                    16 => vector_i4::<2>(matrix, &panel, block, out),
-                    _ => vector_i4::<4>(matrix, &panel, block, out),
+                    16 => vector_i4::<2>(matrix, &row, block, out),
+                    _ => vector_i4::<4>(matrix, &row, block, out),
                 }
             }
         } else if matrix.group() == 16 {
@@ -142,12 +144,12 @@ for_avx2! {
     #[inline]
     fn vector_i8<const R: usize>(
         matrix: &MatrixI8<'_>,
-        panel: &Panel<'_>,
+        row: &Row<'_>,
         block: usize,
         out: &mut Columns<'_>,
     ) -> usize {
         let steps = matrix.steps();
-        let x = &panel.data.as_chunks::<4>().0[..steps];
+        let x = &row.data.as_chunks::<4>().0[..steps];
         let weights: [&[[[i8; 32]; 2]]; R] =
             core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0.as_chunks().0[..steps]);
         let mut sums = [[_mm256_setzero_si256(); 2]; R];
@@ -164,8 +166,8 @@ for_avx2! {
             finish(
                 to_array(sums[r]),
                 matrix.block_scale(block + r),
-                panel.scale[0],
-                out.block(panel.first, block + r),
+                row.scale,
+                out.block(0, block + r),
             );
         }
         R
@@ -175,12 +177,12 @@ for_avx2! {
     #[inline]
     fn vector_i4<const S: usize>(
         matrix: &MatrixI4<'_>,
-        panel: &Panel<'_>,
+        row: &Row<'_>,
         block: usize,
         out: &mut Columns<'_>,
     ) {
         let steps = matrix.steps();
-        let x = &panel.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
+        let x = &row.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
         let weights: &[[[u8; 32]; 2]] = &matrix.block(block).as_chunks().0.as_chunks().0[..steps];
         let scales = matrix.block_group_scale(block).as_chunks::<LANES>().0;
         let mut sums = [_mm256_setzero_si256(); 2];
@@ -195,8 +197,8 @@ for_avx2! {
             }
         };
         let offset = |group: usize| match S {
-            2 => -8 * i32::from(panel.sums[group]),
-            _ => -8 * (i32::from(panel.sums[2 * group]) + i32::from(panel.sums[2 * group + 1])),
+            2 => -8 * i32::from(row.sums[group]),
+            _ => -8 * (i32::from(row.sums[2 * group]) + i32::from(row.sums[2 * group + 1])),
         };
         let (full_weights, last_weights) = weights.as_chunks::<S>();
         let (full_x, last_x) = x.as_chunks::<S>();
@@ -210,8 +212,8 @@ for_avx2! {
         finish(
             to_array(sums),
             matrix.block_scale(block),
-            panel.scale[0],
-            out.block(panel.first, block),
+            row.scale,
+            out.block(0, block),
         );
     }
 

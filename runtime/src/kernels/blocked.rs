@@ -2,14 +2,14 @@
 //! with every other such backend. The backend brings only the tiles.
 //!
 //! Up to three row blocks are taken at a time, and of them a stretch of columns (see [`stretch`]). Its weights are
-//! unpacked once, into a buffer that stays in the first-level cache, and meet every panel of activations before
+//! unpacked once, into a buffer that stays in the first-level cache, and meet all tokens before
 //! the next stretch is read: a weight is read from memory once, and unpacking it is shared by all tokens. Between
 //! stretches the exact sums wait in the output, as bits.
 #![allow(unsafe_code, reason = "one read per step without a bounds check; a buffer that nobody clears")]
 
 use super::scalar::finish;
 use crate::parallel::Columns;
-use crate::tensor::{ACTIVATION_PAD, Activations, LANES, MatrixI4, MatrixI8, PANEL, Panel};
+use crate::tensor::{ACTIVATION_PAD, Activations, LANES, MatrixI4, MatrixI8};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
@@ -19,15 +19,18 @@ const STRETCH: usize = 640;
 /// Columns to unpack at a time, a multiple of 32. Measured with AVX-512 (GOP/s; 32 KiB caches were not measured):
 /// - many tokens: 576 columns 690 whole, 520 as 512 + 64 (sums go through memory twice), so stretches are equal and
 ///   as few as the cache allows; 1536 columns 650 in thirds, 490 whole.
-/// - one or two panels, where packed and unpacked weights pass through the cache together: 1536 columns 493 in
+/// - up to 16 tokens, where packed and unpacked weights pass through the cache together: 1536 columns 493 in
 ///   stretches of 256, 324 of 512, 226 of 768.
 fn stretch(cols: usize, tokens: usize) -> usize {
-    let most = if tokens <= 2 * PANEL { 256 } else { STRETCH };
+    let most = if tokens <= 2 * WIDEST { 256 } else { STRETCH };
     cols.div_ceil(cols.div_ceil(most).max(1)).max(1).next_multiple_of(ACTIVATION_PAD)
 }
 
 /// Row blocks taken at a time.
 const GROUP: usize = 3;
+
+/// Most tokens in a tile.
+const WIDEST: usize = 8;
 
 /// Weights of 16 rows × 4 columns, `[16][4]`.
 pub(super) type Step = [u8; 64];
@@ -66,17 +69,19 @@ pub(super) trait Tiles: Copy {
 /// The activations of a stretch for the tokens of a tile, four columns (a step) at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Quads<'a> {
-    data: &'a [[i8; 4]],
+    /// From the first token's first column on.
+    data: &'a [i8],
+    /// Elements from one token to the next.
     stride: usize,
 }
 
 impl<'a> Quads<'a> {
-    /// The tokens from `token` on of columns `start ..` of a panel.
+    /// The tokens from `at.token` on, columns `at.start ..`.
     #[inline(always)]
-    fn new(panel: &Panel<'a>, token: usize, start: usize) -> Self {
-        // Without columns there are no quads, not even the first token's.
-        let quads = panel.data.as_chunks().0.get(start / 4 * panel.width + token..);
-        Self { data: quads.unwrap_or_default(), stride: panel.width }
+    fn new(at: At<'_, 'a>) -> Self {
+        // Without columns there is no first one.
+        let data = at.x.data().get(at.token * at.x.stride() + at.start..);
+        Self { data: data.unwrap_or_default(), stride: at.x.stride() }
     }
 
     /// Each of `weights` with the four values of each of `T` tokens at that step.
@@ -87,27 +92,26 @@ impl<'a> Quads<'a> {
     pub(super) fn zip<'w, W, const T: usize>(
         self,
         weights: &'w [W],
-    ) -> impl Iterator<Item = (&'w W, &'a [[i8; 4]; T])> {
-        assert!(weights.is_empty() || (weights.len() - 1) * self.stride + T <= self.data.len());
-        let data = self.data.as_ptr();
+    ) -> impl Iterator<Item = (&'w W, [[i8; 4]; T])> {
+        assert!(weights.is_empty() || (T - 1) * self.stride + 4 * weights.len() <= self.data.len());
+        let data = self.data.as_ptr().cast::<[i8; 4]>();
         weights.iter().enumerate().map(move |(step, weights)| {
-            // SAFETY: for every step below `weights.len()` the `T` quads lie in `data` (just asserted). With slices
-            // instead, two comparisons and two lengths to carry for every step, AVX2 falls from 219 to 88 GOP/s
-            // (int4, 576 × 1536); AVX-512 int8 is as fast.
-            (weights, unsafe { &*data.add(step * self.stride).cast() })
+            // SAFETY: for every step below `weights.len()` the four values of `T` tokens lie in `data` (just
+            // asserted).
+            (weights, core::array::from_fn(|t| unsafe { *data.byte_add(t * self.stride + 4 * step) }))
         })
     }
 
     /// The same activations from the `index`th group of `steps` steps on.
     #[inline(always)]
     pub(super) fn group(self, index: usize, steps: usize) -> Self {
-        Self { data: &self.data[index * steps * self.stride..], ..self }
+        Self { data: &self.data[index * steps * 4..], ..self }
     }
 }
 
 /// A matrix that the loops can unpack.
 pub(super) trait Source: Copy {
-    /// Most tokens in one of its tiles: 8, or 4 where each sum needs two registers.
+    /// Most tokens in one of its tiles: [`WIDEST`], or half of it where each sum needs two registers.
     const WIDEST: usize;
 
     /// Columns, without padding.
@@ -132,10 +136,10 @@ pub(super) trait Source: Copy {
     );
 }
 
-/// Where a tile lies: tokens `token ..` of a panel, columns `start ..`; whether they are the row's last.
+/// Where a tile lies: tokens `token ..` of `x`, columns `start ..`; whether they are the row's last.
 #[derive(Clone, Copy)]
-pub(super) struct At<'p, 'a> {
-    panel: &'p Panel<'a>,
+pub(super) struct At<'x, 'a> {
+    x: &'x Activations<'a>,
     token: usize,
     start: usize,
     last: bool,
@@ -214,17 +218,15 @@ fn row_blocks<K: Tiles, S: Source, const R: usize>(
     for start in (0..cols.max(1)).step_by(stretch) {
         let end = cols.min(start + stretch);
         matrix.unpack::<K, R>(block, start..end, unpacked);
-        for panel in x.panels() {
-            let mut token = 0;
-            while token < panel.width {
-                let at = At { panel: &panel, token, start, last: end == cols };
-                token += match (panel.width - token).min(S::WIDEST) {
-                    8.. => tile::<K, S, R, 8>(tiles, matrix, unpacked, block, at, out),
-                    4..8 => tile::<K, S, R, 4>(tiles, matrix, unpacked, block, at, out),
-                    2..4 => tile::<K, S, R, 2>(tiles, matrix, unpacked, block, at, out),
-                    _ => tile::<K, S, R, 1>(tiles, matrix, unpacked, block, at, out),
-                };
-            }
+        let mut token = 0;
+        while token < x.tokens() {
+            let at = At { x, token, start, last: end == cols };
+            token += match (x.tokens() - token).min(S::WIDEST) {
+                8.. => tile::<K, S, R, 8>(tiles, matrix, unpacked, block, at, out),
+                4..8 => tile::<K, S, R, 4>(tiles, matrix, unpacked, block, at, out),
+                2..4 => tile::<K, S, R, 2>(tiles, matrix, unpacked, block, at, out),
+                _ => tile::<K, S, R, 1>(tiles, matrix, unpacked, block, at, out),
+            };
         }
     }
     R
@@ -239,14 +241,14 @@ fn tile<K: Tiles, S: Source, const R: usize, const T: usize>(
     at: At<'_, '_>,
     out: &mut Columns<'_>,
 ) -> usize {
-    let At { panel, token, start, last } = at;
+    let At { x, token, start, last } = at;
     let mut sums = [[[0; LANES]; T]; R];
     for t in 0..T {
-        let first = matrix.bias::<K>().wrapping_mul(panel.totals[token + t]);
+        let first = matrix.bias::<K>().wrapping_mul(x.row(token + t).total);
         for r in 0..R {
             sums[r][t] = match start {
                 0 => [first; LANES],
-                _ => out.block(panel.first + token + t, block + r).map(|sum| sum.to_bits() as i32),
+                _ => out.block(token + t, block + r).map(|sum| sum.to_bits() as i32),
             };
         }
     }
@@ -254,9 +256,9 @@ fn tile<K: Tiles, S: Source, const R: usize, const T: usize>(
     for r in 0..R {
         let row_scale = matrix.row_scale(block + r);
         for t in 0..T {
-            let out = out.block(panel.first + token + t, block + r);
+            let out = out.block(token + t, block + r);
             if last {
-                finish(sums[r][t], row_scale, panel.scale[token + t], out);
+                finish(sums[r][t], row_scale, x.row(token + t).scale, out);
             } else {
                 *out = sums[r][t].map(|sum| f32::from_bits(sum as u32));
             }
@@ -271,7 +273,7 @@ fn steps(columns: &Range<usize>, width: usize) -> Range<usize> {
 }
 
 impl Source for MatrixI8<'_> {
-    const WIDEST: usize = 8;
+    const WIDEST: usize = WIDEST;
 
     fn cols(&self) -> usize {
         MatrixI8::cols(self)
@@ -306,7 +308,7 @@ impl Source for MatrixI8<'_> {
         at: At<'_, '_>,
         sums: &mut Sums<R, T>,
     ) {
-        tiles.plain(unpacked.steps::<R>(), Quads::new(at.panel, at.token, at.start), sums);
+        tiles.plain(unpacked.steps::<R>(), Quads::new(at), sums);
     }
 }
 
@@ -340,7 +342,7 @@ fn unpack_nibbles<const R: usize>(
 pub(super) struct Whole<'m, 'a>(pub(super) &'m MatrixI4<'a>);
 
 impl Source for Whole<'_, '_> {
-    const WIDEST: usize = 8;
+    const WIDEST: usize = WIDEST;
 
     fn cols(&self) -> usize {
         self.0.cols()
@@ -367,7 +369,7 @@ impl Source for Whole<'_, '_> {
         at: At<'_, '_>,
         sums: &mut Sums<R, T>,
     ) {
-        tiles.plain(unpacked.steps::<R>(), Quads::new(at.panel, at.token, at.start), sums);
+        tiles.plain(unpacked.steps::<R>(), Quads::new(at), sums);
     }
 }
 
@@ -377,7 +379,7 @@ impl Source for Whole<'_, '_> {
 pub(super) struct Grouped<'m, 'a, const Q: usize>(pub(super) &'m MatrixI4<'a>);
 
 impl<const Q: usize> Source for Grouped<'_, '_, Q> {
-    const WIDEST: usize = 4;
+    const WIDEST: usize = WIDEST / 2;
 
     fn cols(&self) -> usize {
         self.0.cols()
@@ -420,18 +422,18 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
     ) {
         let (groups, scales) = (unpacked.steps::<R>().as_chunks::<Q>().0, unpacked.scales::<R>());
         let mut offsets = [[0; T]; STRETCH / 16];
-        let halves = at.panel.sums.as_chunks::<2>().0.get(at.start / 32 * at.panel.width + at.token..);
-        let halves = halves.unwrap_or_default();
-        for (i, halves) in halves.chunks(at.panel.width).take(STRETCH / 32).enumerate() {
-            for (t, [a, b]) in halves.iter().take(T).map(|half| half.map(i32::from)).enumerate() {
-                if Q == 4 {
-                    offsets[2 * i][t] = -8 * a;
-                    offsets[2 * i + 1][t] = -8 * b;
-                } else {
-                    offsets[i][t] = -8 * (a + b);
+        for t in 0..T {
+            let sums = at.x.row(at.token + t).sums.get(at.start / 16..).unwrap_or_default();
+            if Q == 4 {
+                for (offset, sum) in offsets.iter_mut().zip(sums) {
+                    offset[t] = -8 * i32::from(*sum);
+                }
+            } else {
+                for (offset, [a, b]) in offsets.iter_mut().zip(sums.as_chunks::<2>().0) {
+                    offset[t] = -8 * (i32::from(*a) + i32::from(*b));
                 }
             }
         }
-        tiles.grouped(groups, scales, &offsets, Quads::new(at.panel, at.token, at.start), sums);
+        tiles.grouped(groups, scales, &offsets, Quads::new(at), sums);
     }
 }

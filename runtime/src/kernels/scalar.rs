@@ -3,7 +3,7 @@
 
 use super::Kernels;
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Panel};
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
 use core::ops::Range;
 
 /// The backend that every core has.
@@ -24,9 +24,7 @@ impl Kernels for Scalar {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        each_block(x, blocks, out, |block, panel, token| {
-            (block_i8(matrix, block, panel, token), matrix.block_scale(block))
-        });
+        each_block(x, blocks, out, |block, x| (block_i8(matrix, block, x), matrix.block_scale(block)));
     }
 
     fn matmul_i4(
@@ -36,25 +34,22 @@ impl Kernels for Scalar {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        each_block(x, blocks, out, |block, panel, token| {
-            (block_i4(matrix, block, panel, token), matrix.block_scale(block))
-        });
+        each_block(x, blocks, out, |block, x| (block_i4(matrix, block, x), matrix.block_scale(block)));
     }
 }
 
-/// Writes every block × token from the exact sums and row scales that `sums(block, panel, token)` gives.
+/// Writes every block × token from the exact sums and row scales that `sums(block, vector)` gives.
 fn each_block<'m>(
     x: &Activations<'_>,
     blocks: Range<usize>,
     out: &mut Columns<'_>,
-    sums: impl Fn(usize, &Panel<'_>, usize) -> ([i32; LANES], &'m [f32; LANES]),
+    sums: impl Fn(usize, &Row<'_>) -> ([i32; LANES], &'m [f32; LANES]),
 ) {
     for block in blocks {
-        for panel in x.panels() {
-            for token in 0..panel.width {
-                let (sums, row_scale) = sums(block, &panel, token);
-                finish(sums, row_scale, panel.scale[token], out.block(panel.first + token, block));
-            }
+        for token in 0..x.tokens() {
+            let x = x.row(token);
+            let (sums, row_scale) = sums(block, &x);
+            finish(sums, row_scale, x.scale, out.block(token, block));
         }
     }
 }
@@ -70,16 +65,16 @@ pub fn finish(sums: [i32; LANES], row_scale: &[f32; LANES], token_scale: f32, ou
     *out = results;
 }
 
-/// The four activations of step `step` (columns `4 step ..`) of one token of a panel.
-fn quad<'a>(panel: &Panel<'a>, step: usize, token: usize) -> &'a [i8] {
-    &panel.data[(step * panel.width + token) * 4..][..4]
+/// The four activations of step `step` (columns `4 step ..`).
+fn quad<'a>(x: &Row<'a>, step: usize) -> &'a [i8] {
+    &x.data[step * 4..][..4]
 }
 
 /// Exact row sums of one block × one token. They fit i32 for up to `MAX_COLS_I8` columns.
-fn block_i8(matrix: &MatrixI8<'_>, block: usize, panel: &Panel<'_>, token: usize) -> [i32; LANES] {
+fn block_i8(matrix: &MatrixI8<'_>, block: usize, x: &Row<'_>) -> [i32; LANES] {
     let mut sums = [0i32; LANES];
     for (step, weights) in matrix.block(block).chunks_exact(64).enumerate() {
-        let x = quad(panel, step, token);
+        let x = quad(x, step);
         for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(4)) {
             for (&w, &x) in w.iter().zip(x) {
                 *sum += i32::from(w) * i32::from(x);
@@ -91,7 +86,7 @@ fn block_i8(matrix: &MatrixI8<'_>, block: usize, panel: &Panel<'_>, token: usize
 
 /// Exact row sums of one block × one token. They fit i32 for up to `MAX_COLS_I4` columns of valid scales; a
 /// damaged scale of −128 may wrap, defined and harmless.
-fn block_i4(matrix: &MatrixI4<'_>, block: usize, panel: &Panel<'_>, token: usize) -> [i32; LANES] {
+fn block_i4(matrix: &MatrixI4<'_>, block: usize, x: &Row<'_>) -> [i32; LANES] {
     let steps_per_group = if matrix.group() == 0 { usize::MAX } else { matrix.group() / 8 };
     let scales = matrix.block_group_scale(block);
     let mut sums = [0i32; LANES];
@@ -99,7 +94,7 @@ fn block_i4(matrix: &MatrixI4<'_>, block: usize, panel: &Panel<'_>, token: usize
         let mut products = [0i32; LANES];
         for (i, weights) in weights.chunks_exact(64).enumerate() {
             let step = group * steps_per_group.min(matrix.steps()) + i;
-            let (low, high) = (quad(panel, 2 * step, token), quad(panel, 2 * step + 1, token));
+            let (low, high) = (quad(x, 2 * step), quad(x, 2 * step + 1));
             for (product, w) in products.iter_mut().zip(weights.chunks_exact(4)) {
                 for j in 0..4 {
                     *product += (i32::from(w[j] & 15) - 8) * i32::from(low[j]);

@@ -61,15 +61,15 @@ fn name(report: &Report) -> String {
 }
 
 fn row(r: &Report) -> Vec<String> {
-    let optional = |key: &str, value: Option<f64>| value.map_or_else(none, |value| figure(r, key, value));
+    let optional = |key: &str, value: Option<f64>| value.map_or_else(none, |value| figure(r, key, value, ""));
     let share = |share: f64, key: &str| format!("{:.0} %{}", 100.0 * share, r.stability.mark(key));
     vec![
         name(r),
         r.backend.clone(),
         r.threads.to_string(),
-        figure(r, "prefill_tokens_per_s", r.prefill_tokens_per_s),
+        figure(r, "prefill_tokens_per_s", r.prefill_tokens_per_s, ""),
         optional("prefill_tokens_per_cpu_s", r.prefill_tokens_per_cpu_s),
-        figure(r, "decode_tokens_per_s", r.decode_tokens_per_s),
+        figure(r, "decode_tokens_per_s", r.decode_tokens_per_s, ""),
         optional("decode_tokens_per_cpu_s", r.decode_tokens_per_cpu_s),
         share(r.bandwidth_share, "decode_tokens_per_s"),
         r.integer_peak_share.map_or_else(none, |peak| share(peak, "prefill_tokens_per_s")),
@@ -79,15 +79,15 @@ fn row(r: &Report) -> Vec<String> {
 fn more(r: &Report) -> Vec<String> {
     let latency = |ms: f64| number(ms) + r.stability.mark("decode_tokens_per_s");
     let start = |key: &str, of: fn(&crate::bench::report::Start) -> f64| {
-        r.start.as_ref().map_or_else(none, |start| figure(r, key, of(start)))
+        r.start.as_ref().map_or_else(none, |start| figure(r, key, of(start), ""))
     };
     vec![
         name(r),
         latency(r.latency_ms.p50),
         latency(r.latency_ms.p95),
         latency(r.latency_ms.p99),
-        figure(r, "load_ms", r.load_ms),
-        figure(r, "first_token_ms", r.first_token_ms),
+        figure(r, "load_ms", r.load_ms, ""),
+        figure(r, "first_token_ms", r.first_token_ms, ""),
         start("start_first_token_ms", |start| start.first_token_ms),
         start("start_last_token_ms", |start| start.last_token_ms),
         r.peak_rss_bytes.map_or_else(none, bytes),
@@ -100,11 +100,10 @@ fn none() -> String {
 
 fn contexts(r: &Report) -> Vec<Vec<String>> {
     let row = |depth: &crate::bench::report::Depth| {
-        let wide = depth.summary.spread() > r.stability.spread_limit;
         vec![
             depth.context.to_string(),
-            number(depth.decode_tokens_per_s) + if wide { " ~" } else { "" },
-            depth.decode_tokens_per_cpu_s.map_or_else(none, number),
+            figure(r, &depth.key(), depth.decode_tokens_per_s, ""),
+            depth.decode_tokens_per_cpu_s.map_or_else(none, |speed| figure(r, &depth.cpu_key(), speed, "")),
             number(depth.latency_ms.p50),
             number(depth.latency_ms.p99),
         ]

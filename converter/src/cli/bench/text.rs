@@ -16,11 +16,10 @@ pub(super) fn report(report: &Report) -> String {
             text += &format!("\n{}", variants(sweep));
         }
     }
-    let last = |runs: usize| if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
     let runs = report.summaries.get("decode_tokens_per_s").map_or(0, |summary| summary.runs);
+    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
     text += &format!(
-        "  medians, those of decode of {}; ± is half the 95 % interval; seed {}\n",
-        last(runs),
+        "  medians, that of decode over {runs}; ± is half the 95 % interval; seed {}\n",
         report.seed
     );
     text += &state(report);
@@ -42,12 +41,12 @@ fn lines(r: &Report) -> Vec<(&'static str, String)> {
     let threads = if r.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", r.threads) };
     let mut lines = vec![
         ("computed by", format!("{}, {threads}, {} cache, batches of {}", r.backend, r.cache, r.batch)),
-        ("load", format!("{} ms", figure(r, "load_ms", r.load_ms))),
+        ("load", figure(r, "load_ms", r.load_ms, " ms")),
         (
             "first token",
             format!(
-                "{} ms, loading and a prompt of {} tokens included",
-                figure(r, "first_token_ms", r.first_token_ms),
+                "{}, loading and a prompt of {} tokens included",
+                figure(r, "first_token_ms", r.first_token_ms, " ms"),
                 r.prompt_tokens
             ),
         ),
@@ -65,9 +64,9 @@ fn lines(r: &Report) -> Vec<(&'static str, String)> {
 }
 
 /// A value with half its interval in per cent, and a mark where it is not stable.
-pub(super) fn figure(report: &Report, key: &str, value: f64) -> String {
+pub(super) fn figure(report: &Report, key: &str, value: f64, unit: &str) -> String {
     let about = report.summaries.get(key).map(|summary| format!(" ±{:.1} %", 50.0 * summary.spread()));
-    format!("{}{}{}", number(value), about.unwrap_or_default(), report.stability.mark(key))
+    format!("{}{unit}{}{}", number(value), about.unwrap_or_default(), report.stability.mark(key))
 }
 
 /// At least three figures, none after the point from 100 on.
@@ -84,11 +83,11 @@ pub(super) fn number(value: f64) -> String {
 }
 
 fn speed(r: &Report, phase: &str, wall: f64, cpu: Option<f64>, tokens: usize) -> String {
-    let wall = figure(r, &format!("{phase}_tokens_per_s"), wall);
+    let wall = figure(r, &format!("{phase}_tokens_per_s"), wall, " tokens/s");
     let cpu = cpu.map_or_else(String::new, |cpu| {
-        format!(", {} per CPU second", figure(r, &format!("{phase}_tokens_per_cpu_s"), cpu))
+        format!(", {}", figure(r, &format!("{phase}_tokens_per_cpu_s"), cpu, " per CPU second"))
     });
-    format!("{wall} tokens/s{cpu} ({tokens} tokens)")
+    format!("{wall}{cpu} ({tokens} tokens)")
 }
 
 fn latency(r: &Report) -> String {
@@ -137,9 +136,9 @@ fn memory(r: &Report) -> String {
 fn whole_process(r: &Report, start: &Start) -> String {
     let time = |which: &str, wall: f64, cpu: Option<f64>| {
         let cpu = cpu.map_or_else(String::new, |cpu| {
-            format!(" ({} ms CPU)", figure(r, &format!("start_{which}_token_cpu_ms"), cpu))
+            format!(" (CPU {})", figure(r, &format!("start_{which}_token_cpu_ms"), cpu, " ms"))
         });
-        format!("{} ms{cpu}", figure(r, &format!("start_{which}_token_ms"), wall))
+        format!("{}{cpu}", figure(r, &format!("start_{which}_token_ms"), wall, " ms"))
     };
     let first = time("first", start.first_token_ms, start.first_token_cpu_ms);
     let last = time("last", start.last_token_ms, start.last_token_cpu_ms);
@@ -148,13 +147,11 @@ fn whole_process(r: &Report, start: &Start) -> String {
 
 fn contexts(r: &Report) -> String {
     let row = |depth: &Depth| {
-        let wide = depth.summary.spread() > r.stability.spread_limit;
-        let cpu = depth.decode_tokens_per_cpu_s.map_or_else(|| "–".to_owned(), number);
-        let speed = number(depth.decode_tokens_per_s) + if wide { " ~" } else { "" };
+        let cpu = depth.decode_tokens_per_cpu_s;
         vec![
             depth.context.to_string(),
-            speed,
-            cpu,
+            figure(r, &depth.key(), depth.decode_tokens_per_s, ""),
+            cpu.map_or_else(|| "–".to_owned(), |speed| figure(r, &depth.cpu_key(), speed, "")),
             number(depth.latency_ms.p50),
             number(depth.latency_ms.p99),
         ]

@@ -97,7 +97,7 @@ pub(super) const SHAPES: [(usize, usize); 15] = [
     (40, 1029), // more than two stretches
 ];
 
-/// Tokens: every part of a panel, a whole panel, and what follows one.
+/// Tokens: every part of a tile, a whole tile, and what follows one.
 pub(super) const TOKENS: [usize; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17];
 
 /// Group widths of int4 weights.

@@ -2,6 +2,7 @@
 
 use super::cases::{LENGTHS, SHAPES, SPECIAL};
 use super::{Mismatch, Random, Room, difference};
+use crate::kernels::lanes::Softmax;
 use crate::kernels::{Activation, Kernels, Pairing, Scalar};
 use crate::parallel::Columns;
 use crate::tensor::{ActivationShape, ActivationsMut, LANES, MatrixF16, MatrixF32, padded_rows};
@@ -144,14 +145,23 @@ impl Vectors {
         mismatch("scores_f32", PADDED, self.len, 1, &found, &expected)?;
         let Operands { found: out, expected: out_expected, .. } = operands;
         let values = &cache[..POSITIONS * self.len];
-        Scalar.attend_f32(&mut expected[..POSITIONS], values, out_expected);
-        kernels.attend_f32(&mut found[..POSITIONS], values, out);
+        out.fill(0.0);
+        out_expected.fill(0.0);
+        let mut softmax = [Softmax::EMPTY; 2];
+        // Two spans, so that the second corrects the first.
+        for span in [0..LANES, LANES..POSITIONS] {
+            let values = &values[span.start * self.len..span.end * self.len];
+            Scalar.attend_f32(&mut expected[span.clone()], values, &mut softmax[0], out_expected);
+            kernels.attend_f32(&mut found[span], values, &mut softmax[1], out);
+        }
+        let softmax = softmax.map(|softmax| [softmax.sum, softmax.correction]);
+        mismatch("attend_f32: softmax", POSITIONS, self.len, 1, &softmax[1], &softmax[0])?;
         mismatch("attend_f32: scores", POSITIONS, self.len, 1, &found, &expected)?;
         mismatch("attend_f32", POSITIONS, self.len, 1, out, out_expected)?;
         Ok(Some(()))
     }
 
-    /// The two operations that write quantized vectors, into three tokens (a panel narrower than the widest).
+    /// The two operations that write quantized vectors, into several tokens.
     fn quantized<K: Kernels>(self, kernels: K, mut room: Room<'_>) -> Result<Option<()>, Mismatch> {
         const SKIP: usize = 5;
         let Some(Operands { x, y, found, expected, .. }) = self.operands(&mut room) else {
@@ -169,12 +179,16 @@ impl Vectors {
                     kernels.quantize(x, token, &mut by_kernels);
                 }
             } else {
+                let mut softmax = [Softmax::EMPTY; 2];
                 for query in 0..tokens / 2 {
                     expected.copy_from_slice(x);
                     found.copy_from_slice(x);
-                    Scalar.weights_i8(expected, y, SKIP * query, query, &mut by_scalar);
-                    kernels.weights_i8(found, y, SKIP * query, query, &mut by_kernels);
+                    let skip = SKIP * query;
+                    Scalar.weights_i8(expected, y, &mut softmax[0], skip, query, &mut by_scalar);
+                    kernels.weights_i8(found, y, &mut softmax[1], skip, query, &mut by_kernels);
                 }
+                let softmax = softmax.map(|softmax| [softmax.sum, softmax.correction]);
+                mismatch("weights_i8: softmax", 1, self.len, tokens, &softmax[1], &softmax[0])?;
             }
             same_vectors(name, shape, &by_kernels, &by_scalar)?;
         }
@@ -199,11 +213,12 @@ fn same_vectors(
     expected: &ActivationsMut<'_>,
 ) -> Result<(), Mismatch> {
     let ActivationShape { tokens, cols } = shape;
-    for (found, expected) in found.as_activations().panels().zip(expected.as_activations().panels()) {
-        mismatch(name, 1, cols, tokens, found.scale, expected.scale)?;
+    let (found, expected) = (found.as_activations(), expected.as_activations());
+    for (found, expected) in (0..tokens).map(|token| (found.row(token), expected.row(token))) {
+        mismatch(name, 1, cols, tokens, &[found.scale], &[expected.scale])?;
         let values = found.data.iter().zip(expected.data).map(|(&a, &b)| (i32::from(a), i32::from(b)));
         let sums = found.sums.iter().zip(expected.sums).map(|(&a, &b)| (i32::from(a), i32::from(b)));
-        let totals = found.totals.iter().zip(expected.totals).map(|(&a, &b)| (a, b));
+        let totals = [(found.total, expected.total)];
         for (index, (a, b)) in values.chain(sums).chain(totals).enumerate() {
             if a != b {
                 let (found, expected) = (a as u32, b as u32);
