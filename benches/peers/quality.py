@@ -15,6 +15,7 @@ it.
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import machine
@@ -56,28 +57,46 @@ WHIT = {
 JUDGED = ["Q8_0", "Q4_K_M", "Q4_0"]
 
 
-def whit(command: str, data: Path, folder: Path, text: Path) -> list[dict]:
-    """One line for each of whit's files."""
-    lines = []
-    run = lambda *args: json.loads(subprocess.run([command, *args], check=True, stdout=subprocess.PIPE).stdout)
-    source = [str(data / "llama2c/stories260K.bin"), "--tokenizer", str(data / "llama2c/tok512.bin")]
-    calibration = folder / "calibration.txt"
-    calibration.write_text(
-        quality_text.joined(quality_text.stories(data, quality_text.CALIBRATION_OFFSET)), encoding="utf-8"
-    )
-    for at, (name, options) in enumerate(WHIT.items()):
-        options = [str(calibration) if option == "CALIBRATION" else option for option in options]
+class Whit:
+    """The command, and the stories that are judged and that are calibrated on."""
+
+    def __init__(self, command: str, data: Path, folder: Path):
+        self.command, self.folder = command, folder
+        self.source = [str(data / "llama2c/stories260K.bin"), "--tokenizer", str(data / "llama2c/tok512.bin")]
+        self.text, self.calibration = folder / "judged.txt", folder / "calibration.txt"
+        for path, offset in [(self.text, 0), (self.calibration, quality_text.CALIBRATION_OFFSET)]:
+            path.write_text(quality_text.joined(quality_text.stories(data, offset)), encoding="utf-8")
+
+    def run(self, *args: str) -> dict:
+        found = subprocess.run([self.command, *args, "--json"], check=True, capture_output=True)
+        return json.loads(found.stdout)
+
+    def make(self, at: int, options: list[str], cache: str) -> str:
+        path = str(self.folder / f"{at}-{cache}.whit")
+        options = [str(self.calibration) if option == "CALIBRATION" else option for option in options]
+        self.run("import", *self.source, *options, "--cache", cache, "-o", path)
+        return path
+
+    def line(self, at: int, name: str, options: list[str]) -> dict:
+        """What one of the files loses, with both caches."""
         line = {"engine": "whit", "format": name}
         for cache in ["f32", "int8"]:
-            path = str(folder / f"{at}-{cache}.whit")
-            run("import", *source, *options, "--cache", cache, "-o", path, "--json")
-            found = run("eval", path, "--text", str(text), "--split", quality_text.MARK, "--json",
-                        "--against", str(folder / "0-f32.whit"))  # fmt: skip
-            line[cache] = {key: found[key] for key in ("tokens", "nats_per_token", "kl_divergence")}
-        contents = run("inspect", path, "--json")
+            path = self.make(at, options, cache)
+            args = ["eval", path, "--text", str(self.text), "--split", quality_text.MARK, "--threads", "1"]
+            if cache == "f32":
+                args += ["--against", str(self.folder / "reference.whit")]
+            found = self.run(*args)
+            line[cache] = {key: found[key] for key in ("tokens", "nats_per_token", "kl_divergence") if key in found}
+        contents = self.run("inspect", path)
         sections = {section["name"]: section["bytes"] for section in contents["sections"]}
-        lines.append(line | {"bytes": sections["tensor data"], "weights": contents["parameters"]})
-    return lines
+        return line | {"bytes": sections["tensor data"], "weights": contents["parameters"]}
+
+    def lines(self) -> list[dict]:
+        """One for each file, a few at a time: results do not depend on what else runs."""
+        reference = self.make(0, ["--weights", "f32"], "f32")
+        Path(reference).rename(self.folder / "reference.whit")
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda item: self.line(item[0], *item[1]), enumerate(WHIT.items())))
 
 
 def llama(data: Path, folder: Path) -> list[dict]:
@@ -160,9 +179,7 @@ def main() -> None:
         raise SystemExit("usage: quality.py WHIT DATA FOLDER RESULTS [README]")
     command, data, folder, results = sys.argv[1], *map(Path, sys.argv[2:5])
     folder.mkdir(parents=True, exist_ok=True)
-    text = folder / "judged.txt"
-    text.write_text(quality_text.joined(quality_text.stories(data, 0)), encoding="utf-8")
-    lines = [*whit(command, data, folder, text), *llama(data, folder)]
+    lines = [*Whit(command, data, folder).lines(), *llama(data, folder)]
     increases(lines)
     about = {"commit": machine.git("rev-parse", "--short=12", "HEAD"), "date": machine.datetime.date.today().isoformat()}
     about["llama"] = quality_llama.llama_cpp.__version__

@@ -19,7 +19,7 @@ use whit::parallel::Workers;
 /// variant on --text, which is e to the power of the nats added per token, negated; beside it accuracy (the token is the
 /// model's first choice) and top-1 agreement with the base. L, latency: time per token of the base over that of the
 /// variant, in decode and prefill, with 95 % bootstrap intervals: measured here turn by turn, or taken from --bench. E,
-/// energy: joules per token of the base over those of the variant, where --joules says them. All are above 1 where the variant
+/// energy: joules per token of the base over those of the variant, where --bench has them or --joules says them. All are above 1 where the variant
 /// is better. A star marks variants that no other file of the report beats in size and quality together; ~ marks
 /// measurements that were unstable. Every file is scored with the cache that it asks for.
 ///
@@ -46,13 +46,14 @@ pub(super) struct Args {
     /// Stop after this many tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_tokens: Option<u64>,
-    /// Take speeds from a measurement that `whit bench --json` printed instead of measuring here
+    /// Take speeds, and energy where it was measured (`whit bench --energy`), from what `whit bench --json` printed instead
+    /// of measuring here
     #[arg(long, value_name = "FILE")]
     bench: Option<PathBuf>,
     /// Rounds in which every file is measured once; 0 for none
     #[arg(long, value_name = "N", default_value_t = 3, conflicts_with = "bench", value_parser = clap::value_parser!(u16).range(0..=100))]
     rounds: u16,
-    /// Joules per token of the base and of every variant, in their order, as measured by a meter or by `whit bench`
+    /// Joules per token of the base and of every variant, in their order, as a meter says
     #[arg(long, value_name = "J,…", value_delimiter = ',', value_parser = joules)]
     joules: Vec<f64>,
     #[command(flatten)]
@@ -94,11 +95,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let pool = args.threads.pool(&models[0])?;
     let mut speeds = speeds(&args, &paths, &models, pool.count())?.into_iter();
     let mut joules = args.joules.iter().copied();
-    let mut subjects = files.iter().zip(&models).map(|(file, model)| Subject {
-        file: file.name(),
-        model: *model,
-        speeds: speeds.next().flatten(),
-        joules_per_token: joules.next(),
+    let mut subjects = files.iter().zip(&models).map(|(file, model)| {
+        let speeds = speeds.next().flatten();
+        let measured = speeds.as_ref().and_then(|speeds| speeds.joules_per_token);
+        Subject { file: file.name(), model: *model, joules_per_token: joules.next().or(measured), speeds }
     });
     let base = subjects.next().expect("the base is the first of the paths");
     let variants: Vec<_> = subjects.collect();

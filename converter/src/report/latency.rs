@@ -13,6 +13,8 @@ pub struct Measurement {
     pub decode: Vec<f64>,
     /// Of prefill.
     pub prefill: Vec<f64>,
+    /// Net joules of a decoded token, if energy was measured as well.
+    pub joules_per_token: Option<f64>,
     /// What it ran on and with: comparable measurements have the same.
     pub setting: String,
     /// Rounds that were unstable.
@@ -45,6 +47,9 @@ impl Measurement {
         let samples = |key: &str| report.samples.figures.get(key).cloned().unwrap_or_default();
         self.decode.extend(samples("decode_tokens_per_s"));
         self.prefill.extend(samples("prefill_tokens_per_s"));
+        let works = report.energy.iter().flat_map(|energy| &energy.works);
+        let decode = works.filter(|work| work.name == "decode").map(|work| work.net_joules).last();
+        self.joules_per_token = decode.or(self.joules_per_token);
         self.setting = format!(
             "{}; {}, {} threads, {} and {} tokens",
             report.machine.line(),
