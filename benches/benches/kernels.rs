@@ -117,12 +117,13 @@ impl WithKernels for Floats<'_> {
         const LEN: usize = 576;
         let x: Vec<f32> = (0..LEN).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
         let mut out = x.clone();
-        let mut vectors = Vectors::new(2, LEN);
-        let mut quantized = vectors.filled();
+        let (mut vectors, mut others) = (Vectors::new(2, LEN), Vectors::new(2, LEN));
+        let (mut quantized, mut summed) = (vectors.without_sums(), others.filled());
         let mut nanoseconds = |work: &mut dyn FnMut()| self.0.best(work) * 1e9;
         let times = [
             ("rms_norm", nanoseconds(&mut || kernels.rms_norm(black_box(&x), &x, 1e-5, &mut out))),
             ("quantize", nanoseconds(&mut || kernels.quantize(black_box(&x), 0, &mut quantized))),
+            ("quantize, sums", nanoseconds(&mut || kernels.quantize(black_box(&x), 0, &mut summed))),
             (
                 "silu, gated",
                 nanoseconds(&mut || {
@@ -260,6 +261,12 @@ impl Vectors {
             totals: vec![0; tokens],
             scale: vec![0.0; tokens],
         }
+    }
+
+    /// Room for vectors that only int8 matrices meet.
+    fn without_sums(&mut self) -> ActivationsMut<'_> {
+        let Self { shape, data, totals, scale, .. } = self;
+        ActivationsMut::new(*shape, data, &mut [], totals, scale).expect("lengths fit")
     }
 
     fn filled(&mut self) -> ActivationsMut<'_> {

@@ -47,7 +47,7 @@ impl ActivationShape {
 pub struct Row<'a> {
     /// `[padded_cols]` values within ±127; padding columns are 0.
     pub data: &'a [i8],
-    /// `[padded_cols / 16]`: sums of 16 consecutive values each.
+    /// `[padded_cols / 16]`: sums of 16 consecutive values each; empty where they are not kept.
     pub sums: &'a [i16],
     /// Sum of all values.
     pub total: i32,
@@ -91,6 +91,11 @@ impl<'a> Activations<'a> {
         self.data
     }
 
+    /// The sum of all values of every token.
+    pub fn totals(&self) -> &'a [i32] {
+        self.totals
+    }
+
     /// The scale of every token.
     pub fn scales(&self) -> &'a [f32] {
         self.scale
@@ -102,7 +107,7 @@ impl<'a> Activations<'a> {
         let (stride, padded) = (self.shape.stride(), self.shape.padded_cols());
         Row {
             data: &self.data[token * stride..][..padded],
-            sums: &self.sums[token * stride / SUM..][..padded / SUM],
+            sums: if self.sums.is_empty() { &[] } else { &self.sums[token * stride / SUM..][..padded / SUM] },
             total: self.totals[token],
             scale: self.scale[token],
         }
@@ -121,6 +126,8 @@ pub struct ActivationsMut<'a> {
 
 impl<'a> ActivationsMut<'a> {
     /// Room for `shape` over parts that may be longer than needed, or `None` if one is too short.
+    ///
+    /// `sums` may be empty: sums of 16 values, which only int4 matrices ask for, are then not kept.
     pub fn new(
         shape: ActivationShape,
         data: &'a mut [i8],
@@ -131,7 +138,7 @@ impl<'a> ActivationsMut<'a> {
         Some(Self {
             shape,
             data: data.get_mut(..shape.data_len())?,
-            sums: sums.get_mut(..shape.sums_len())?,
+            sums: if sums.is_empty() { sums } else { sums.get_mut(..shape.sums_len())? },
             totals: totals.get_mut(..shape.tokens)?,
             scale: scale.get_mut(..shape.tokens)?,
         })
@@ -169,16 +176,19 @@ impl<'a> ActivationsMut<'a> {
     ) {
         let (stride, padded) = (self.shape.stride(), self.shape.padded_cols());
         let data = self.data[token * stride..][..N * stride].as_chunks_mut::<64>().0;
-        let sums = self.sums[token * stride / SUM..][..N * stride / SUM].as_chunks_mut::<4>().0;
+        let sums = self.sums.get_mut(token * stride / SUM..).unwrap_or_default().as_chunks_mut::<4>().0;
         let mut values = [[0; 64]; N];
         let mut totals = [0; N];
         for line in 0..padded / 64 {
             stretch(64 * line, &mut values);
             for n in 0..N {
                 data[n * stride / 64 + line] = values[n];
-                let four = sums_of_16(&values[n]);
-                sums[n * stride / 64 + line] = four;
-                totals[n] += four.iter().map(|&sum| i32::from(sum)).sum::<i32>();
+                totals[n] += if let Some(sums) = sums.get_mut(n * stride / 64 + line) {
+                    *sums = sums_of_16(&values[n]);
+                    sums.iter().map(|&sum| i32::from(sum)).sum::<i32>()
+                } else {
+                    values[n].iter().map(|&value| i32::from(value)).sum()
+                };
             }
         }
         self.totals[token..][..N].copy_from_slice(&totals);

@@ -32,7 +32,8 @@ pub(crate) fn project<K: Kernels>(
     let mut columns = Columns::new(out, x.tokens, out_stride);
     let work = matrix.rows().saturating_mul(matrix.cols()).saturating_mul(x.tokens);
     let activations = match matrix {
-        Matrix::I8(_) | Matrix::I4(_) => Some(quantize(kernels, workers, x, matrix.cols(), quantized)),
+        Matrix::I8(_) => Some(quantize(kernels, workers, x, matrix.cols(), quantized, false)),
+        Matrix::I4(_) => Some(quantize(kernels, workers, x, matrix.cols(), quantized, true)),
         Matrix::F32(_) | Matrix::F16(_) => None,
     };
     let activations = activations.as_ref().map(ActivationsMut::as_activations);
@@ -67,18 +68,19 @@ fn quantize<'q, K: Kernels>(
     x: Vectors<'_>,
     cols: usize,
     quantized: &'q mut Quantized<'_>,
+    sums: bool,
 ) -> ActivationsMut<'q> {
     let shape = ActivationShape { tokens: x.tokens, cols };
     let shared = SharedQuantized::new(quantized, cols);
     over_tokens(workers, worth_elements(workers, x.tokens * cols), x.tokens, |tokens| {
         // SAFETY: the shares of two workers do not overlap.
         let mut own = unsafe { shared.tokens(tokens.clone()) };
-        let mut activations = own.activations(ActivationShape { tokens: tokens.len(), cols });
+        let mut activations = own.room(ActivationShape { tokens: tokens.len(), cols }, sums);
         for (i, token) in tokens.enumerate() {
             kernels.quantize(&x.data[token * x.stride..][..cols], i, &mut activations);
         }
     });
-    quantized.activations(shape)
+    quantized.room(shape, sums)
 }
 
 /// Memory for quantized vectors of which several workers may each take some tokens.
@@ -124,7 +126,13 @@ impl<'a> SharedQuantized<'a> {
 impl Quantized<'_> {
     /// Room for vectors of `shape`.
     pub(crate) fn activations(&mut self, shape: ActivationShape) -> ActivationsMut<'_> {
-        ActivationsMut::new(shape, self.data, self.sums, self.totals, self.scale)
+        self.room(shape, true)
+    }
+
+    /// As [`Quantized::activations`]; without `sums`, for vectors that meet no int4 matrix.
+    fn room(&mut self, shape: ActivationShape, sums: bool) -> ActivationsMut<'_> {
+        let sums = if sums { &mut *self.sums } else { &mut [] };
+        ActivationsMut::new(shape, self.data, sums, self.totals, self.scale)
             .expect("the layout sized it for the largest shape")
     }
 }

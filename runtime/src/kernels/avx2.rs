@@ -10,9 +10,10 @@
 #![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
 
 use super::Kernels;
-use super::blocked::{self, Grouped, Quads, Step, Sums, Tiles};
+use super::blocked::{self, Offsets, Quads, STRETCH, Step, Tile, Tiles, Weights};
 use super::features::cpu_features;
 use super::scalar::finish;
+use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
@@ -68,14 +69,14 @@ impl Tiles for Avx2 {
     const SPREAD: i32 = 0x1_0001;
 
     #[inline(always)]
-    fn plain<const R: usize, const T: usize>(
+    fn plain<W: Weights<R>, const R: usize, const T: usize>(
         self,
-        weights: &[[Step; R]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+        weights: W,
+        x: &[Quads<'_>; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         // SAFETY: `new` saw every feature.
-        unsafe { plain(weights, x, sums) }
+        unsafe { plain(weights, x, tile) }
     }
 
     #[inline(always)]
@@ -83,12 +84,12 @@ impl Tiles for Avx2 {
         self,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
-        offsets: &[[i32; T]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+        offsets: &Offsets<T>,
+        x: &[&[[[i8; 4]; Q]]; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         // SAFETY: `new` saw every feature.
-        unsafe { grouped(weights, scales, offsets, x, sums) }
+        unsafe { grouped(weights, scales, offsets, x, tile) }
     }
 }
 
@@ -106,7 +107,7 @@ for_avx2! {
         out: &mut Columns<'_>,
     ) {
         if x.tokens() != 1 {
-            return blocked::matmul(token, *matrix, x, blocks, out);
+            return many_i8(token, matrix, x, blocks, out);
         }
         let row = x.row(0);
         let mut block = blocks.start;
@@ -133,10 +134,35 @@ for_avx2! {
                     _ => vector_i4::<4>(matrix, &row, block, out),
                 }
             }
-        } else if matrix.group() == 16 {
-            blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out);
         } else {
-            blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out);
+            many_i4(token, matrix, x, blocks, out);
+        }
+    }
+
+    /// Several tokens. Not inlined: one token needs none of this memory.
+    #[inline(never)]
+    fn many_i8(
+        token: Avx2,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        blocked::matmul(token, Packed(matrix), x, blocks, out);
+    }
+
+    /// As [`many_i8`].
+    #[inline(never)]
+    fn many_i4(
+        token: Avx2,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        match matrix.group() {
+            16 => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
+            _ => blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out),
         }
     }
 
@@ -237,80 +263,111 @@ for_avx2! {
 
     /// A tile in parts of one row block × up to four tokens, which is what 16 registers hold.
     #[inline(never)]
-    fn plain<const R: usize, const T: usize>(
-        weights: &[[Step; R]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+    fn plain<W: Weights<R>, const R: usize, const T: usize>(
+        weights: W,
+        x: &[Quads<'_>; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
+        let mut sums = tile.start();
         for r in 0..R {
-            for tokens in sums[r].chunks_mut(4).enumerate() {
-                match tokens {
-                    (part, [a, b, c, d]) => plain_part::<R, T, 4>(weights, r, x, 4 * part, [a, b, c, d]),
-                    (part, [a, b]) => plain_part::<R, T, 2>(weights, r, x, 4 * part, [a, b]),
-                    (part, tokens) => {
-                        for (t, sums) in tokens.iter_mut().enumerate() {
-                            plain_part::<R, T, 1>(weights, r, x, 4 * part + t, [sums]);
-                        }
-                    }
-                }
+            let ((fours, x), (four_sums, sums)) = (x.as_chunks(), sums[r].as_chunks_mut());
+            for (x, sums) in fours.iter().zip(four_sums) {
+                plain_part::<W, R, 4>(weights, r, x, sums);
+            }
+            let ((twos, x), (two_sums, sums)) = (x.as_chunks(), sums.as_chunks_mut());
+            for (x, sums) in twos.iter().zip(two_sums) {
+                plain_part::<W, R, 2>(weights, r, x, sums);
+            }
+            for (x, sums) in x.as_chunks().0.iter().zip(sums.as_chunks_mut().0) {
+                plain_part::<W, R, 1>(weights, r, x, sums);
             }
         }
+        tile.end(&sums);
     }
 
     #[inline(never)]
-    fn plain_part<const R: usize, const T: usize, const P: usize>(
-        weights: &[[Step; R]],
+    fn plain_part<W: Weights<R>, const R: usize, const P: usize>(
+        weights: W,
         r: usize,
-        x: Quads<'_>,
-        first: usize,
-        sums: [&mut [i32; LANES]; P],
+        x: &[Quads<'_>; P],
+        sums: &mut [[i32; LANES]; P],
     ) {
-        let mut acc: [[__m256i; 2]; P] = core::array::from_fn(|p| halves(sums[p]));
-        for (w, x) in x.zip::<_, T>(weights) {
-            let w: [__m256i; 2] = halves(&w[r]);
-            let magnitude = w.map(|w| _mm256_abs_epi8(w));
+        let mut acc = [[_mm256_setzero_si256(); 2]; P];
+        let (steps, mut x) = (weights.steps(), *x);
+        let weights = weights.first(steps);
+        for p in 0..P {
+            acc[p] = halves(&sums[p]);
+            x[p] = &x[p][..steps];
+        }
+        for step in 0..steps {
+            let w = halves(weights.at(step, r));
+            let magnitude = [_mm256_abs_epi8(w[0]), _mm256_abs_epi8(w[1])];
             for p in 0..P {
-                let x = broadcast(x[first + p]);
+                let x = broadcast(x[p][step]);
                 for half in 0..2 {
                     acc[p][half] = add_products(acc[p][half], w[half], magnitude[half], x);
                 }
             }
         }
-        for (sums, acc) in sums.into_iter().zip(acc) {
-            *sums = to_array(acc);
+        for p in 0..P {
+            sums[p] = to_array(acc[p]);
         }
     }
 
-    /// The sums of all groups wait in memory: eight i16 sums, two weights and the activations fill the registers.
     #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
-        offsets: &[[i32; T]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+        offsets: &Offsets<T>,
+        x: &[&[[[i8; 4]; Q]]; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        for (index, ((weights, scale), offset)) in weights.iter().zip(scales).zip(offsets).enumerate() {
-            let x = x.group(index, Q);
-            for r in 0..R {
-                let mut group = offset.map(|o| [even(o); 2]);
-                for (w, x) in x.zip::<_, T>(weights) {
-                    let w: [__m256i; 2] = halves(&w[r]);
-                    for t in 0..T {
-                        let x = broadcast(x[t]);
-                        for half in 0..2 {
-                            let products = _mm256_maddubs_epi16(w[half], x);
-                            group[t][half] = _mm256_add_epi16(group[t][half], products);
-                        }
+        let mut sums = tile.start();
+        for r in 0..R {
+            grouped_part(weights, scales, r, offsets, x, &mut sums[r]);
+        }
+        tile.end(&sums);
+    }
+
+    /// One row block. The sums of all groups wait in memory: eight i16 sums, two weights and the activations fill
+    /// the registers.
+    #[inline(never)]
+    fn grouped_part<const R: usize, const T: usize, const Q: usize>(
+        weights: &[[[Step; R]; Q]],
+        scales: &[[[i32; LANES]; R]],
+        r: usize,
+        offsets: &Offsets<T>,
+        x: &[&[[[i8; 4]; Q]]; T],
+        sums: &mut [[i32; LANES]; T],
+    ) {
+        let (groups, mut x) = (weights.len().min(STRETCH / 16), *x);
+        let scales = &scales[..groups];
+        for x in &mut x {
+            *x = &x[..groups];
+        }
+        for group in 0..groups {
+            let mut products = [[_mm256_setzero_si256(); 2]; T];
+            for t in 0..T {
+                products[t] = [even(offsets[t][group]); 2];
+            }
+            for step in 0..Q {
+                let w = halves(&weights[group][step][r]);
+                for t in 0..T {
+                    let x = broadcast(x[t][group][step]);
+                    for half in 0..2 {
+                        let pairs = _mm256_maddubs_epi16(w[half], x);
+                        products[t][half] = _mm256_add_epi16(products[t][half], pairs);
                     }
                 }
-                let scale: [__m256i; 2] = halves(&scale[r]);
-                for t in 0..T {
-                    let sum: [__m256i; 2] = halves(&sums[r][t]);
-                    sums[r][t] = to_array(core::array::from_fn(|half| {
-                        _mm256_add_epi32(sum[half], _mm256_madd_epi16(group[t][half], scale[half]))
-                    }));
+            }
+            let scale = halves(&scales[group][r]);
+            for t in 0..T {
+                let mut sum = halves(&sums[t]);
+                for half in 0..2 {
+                    let scaled = _mm256_madd_epi16(products[t][half], scale[half]);
+                    sum[half] = _mm256_add_epi32(sum[half], scaled);
                 }
+                sums[t] = to_array(sum);
             }
         }
     }

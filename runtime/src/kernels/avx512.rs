@@ -7,9 +7,10 @@
 #![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
 
 use super::Kernels;
-use super::blocked::{self, Grouped, Quads, Step, Sums, Tiles, Whole};
+use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
 use super::features::cpu_features;
 use super::scalar::finish;
+use super::sources::{Flipped, Grouped, Packed, Whole};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
@@ -66,14 +67,14 @@ impl Tiles for Avx512 {
     const SPREAD: i32 = 1;
 
     #[inline(always)]
-    fn plain<const R: usize, const T: usize>(
+    fn plain<W: Weights<R>, const R: usize, const T: usize>(
         self,
-        weights: &[[Step; R]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+        weights: W,
+        x: &[Quads<'_>; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         // SAFETY: `new` saw every feature.
-        unsafe { plain(weights, x, sums) }
+        unsafe { plain(weights, x, tile) }
     }
 
     #[inline(always)]
@@ -81,12 +82,12 @@ impl Tiles for Avx512 {
         self,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
-        offsets: &[[i32; T]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+        offsets: &Offsets<T>,
+        x: &[&[[[i8; 4]; Q]]; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         // SAFETY: `new` saw every feature.
-        unsafe { grouped(weights, scales, offsets, x, sums) }
+        unsafe { grouped(weights, scales, offsets, x, tile) }
     }
 }
 
@@ -109,7 +110,7 @@ for_avx512! {
             3 => vectors_i8::<3>(matrix, x, blocks, out),
             4 => vectors_i8::<4>(matrix, x, blocks, out),
             6 => vectors_i8::<6>(matrix, x, blocks, out),
-            _ => blocked::matmul(token, *matrix, x, blocks, out),
+            _ => many_i8(token, matrix, x, blocks, out),
         }
     }
 
@@ -128,6 +129,34 @@ for_avx512! {
                 _ => vectors_i4::<4>(matrix, &row, blocks, out),
             };
         }
+        many_i4(token, matrix, x, blocks, out);
+    }
+
+    /// Several tokens. Not inlined: one token needs none of this memory.
+    #[inline(never)]
+    fn many_i8(
+        token: Avx512,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        if x.tokens() <= FEW {
+            blocked::matmul(token, Packed(matrix), x, blocks, out);
+        } else {
+            blocked::matmul(token, Flipped(matrix), x, blocks, out);
+        }
+    }
+
+    /// As [`many_i8`].
+    #[inline(never)]
+    fn many_i4(
+        token: Avx512,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
         match matrix.group() {
             0 => blocked::matmul(token, Whole(matrix), x, blocks, out),
             16 => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
@@ -310,22 +339,33 @@ for_avx512! {
     }
 
     #[inline(never)]
-    fn plain<const R: usize, const T: usize>(
-        weights: &[[Step; R]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+    fn plain<W: Weights<R>, const R: usize, const T: usize>(
+        weights: W,
+        x: &[Quads<'_>; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        let mut acc = sums.map(|tokens| tokens.map(|sum| load(&sum)));
-        for (w, x) in x.zip::<_, T>(weights) {
-            let w: [__m512i; R] = core::array::from_fn(|r| load(&w[r]));
+        let mut sums = start(tile);
+        let (steps, mut x, flip) = (weights.steps(), *x, _mm512_set1_epi8(-128));
+        let weights = weights.first(steps);
+        for x in &mut x {
+            *x = &x[..steps];
+        }
+        for step in 0..steps {
+            let mut w = [_mm512_setzero_si512(); R];
+            for r in 0..R {
+                w[r] = load(weights.at(step, r));
+                if W::PACKED {
+                    w[r] = _mm512_xor_si512(w[r], flip);
+                }
+            }
             for t in 0..T {
-                let x = broadcast(x[t]);
+                let x = broadcast(x[t][step]);
                 for r in 0..R {
-                    acc[r][t] = _mm512_dpbusd_epi32(acc[r][t], w[r], x);
+                    sums[r][t] = _mm512_dpbusd_epi32(sums[r][t], w[r], x);
                 }
             }
         }
-        *sums = acc.map(|tokens| tokens.map(|sum| to_array(sum)));
+        end(&sums, tile);
     }
 
     /// Within a group the sum fits i16, so the low half of each i32 is all of it, and `vpdpwssd` by the pair
@@ -334,31 +374,79 @@ for_avx512! {
     fn grouped<const R: usize, const T: usize, const Q: usize>(
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
-        offsets: &[[i32; T]],
-        x: Quads<'_>,
-        sums: &mut Sums<R, T>,
+        offsets: &Offsets<T>,
+        x: &[&[[[i8; 4]; Q]]; T],
+        tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        let mut acc = sums.map(|tokens| tokens.map(|sum| load(&sum)));
-        for (index, ((weights, scale), offset)) in weights.iter().zip(scales).zip(offsets).enumerate() {
-            let x = x.group(index, Q);
-            let mut group = [offset.map(|o| _mm512_set1_epi32(o)); R];
-            for (w, x) in x.zip::<_, T>(weights) {
-                let w: [__m512i; R] = core::array::from_fn(|r| load(&w[r]));
+        let mut sums = start(tile);
+        let (groups, mut x) = (weights.len(), *x);
+        let scales = &scales[..groups];
+        for x in &mut x {
+            *x = &x[..groups];
+        }
+        for group in 0..groups {
+            let mut products = [[_mm512_setzero_si512(); T]; R];
+            for t in 0..T {
+                let offset = _mm512_set1_epi32(offsets[t][group]);
+                for r in 0..R {
+                    products[r][t] = offset;
+                }
+            }
+            for step in 0..Q {
                 for t in 0..T {
-                    let x = broadcast(x[t]);
+                    let x = broadcast(x[t][group][step]);
                     for r in 0..R {
-                        group[r][t] = _mm512_dpbusd_epi32(group[r][t], w[r], x);
+                        products[r][t] = _mm512_dpbusd_epi32(products[r][t], load(&weights[group][step][r]), x);
                     }
                 }
             }
             for r in 0..R {
-                let scale = load(&scale[r]);
+                let scale = load(&scales[group][r]);
                 for t in 0..T {
-                    acc[r][t] = _mm512_dpwssd_epi32(acc[r][t], group[r][t], scale);
+                    sums[r][t] = _mm512_dpwssd_epi32(sums[r][t], products[r][t], scale);
                 }
             }
         }
-        *sums = acc.map(|tokens| tokens.map(|sum| to_array(sum)));
+        end(&sums, tile);
+    }
+
+    /// What the sums of a tile start from.
+    #[inline]
+    fn start<const R: usize, const T: usize>(tile: &mut Tile<'_, '_, '_, R, T>) -> [[__m512i; T]; R] {
+        let mut sums = [[_mm512_setzero_si512(); T]; R];
+        for t in 0..T {
+            match tile.bias(t) {
+                Some(bias) => {
+                    for r in 0..R {
+                        sums[r][t] = _mm512_set1_epi32(bias);
+                    }
+                }
+                None => {
+                    let out = tile.out(t);
+                    for r in 0..R {
+                        sums[r][t] = load(&out[r]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// Writes the sums of a tile, or after the last column its results, as [`finish`] computes them.
+    #[inline]
+    fn end<const R: usize, const T: usize>(sums: &[[__m512i; T]; R], tile: &mut Tile<'_, '_, '_, R, T>) {
+        let (row_scales, last) = (tile.row_scales, tile.last);
+        for t in 0..T {
+            let scale = _mm512_set1_ps(tile.scale(t));
+            let out = tile.out(t);
+            for r in 0..R {
+                let row_scale = _mm512_castsi512_ps(load(row_scales[r]));
+                let result = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][t]), _mm512_mul_ps(row_scale, scale));
+                let result = if last { _mm512_castps_si512(result) } else { sums[r][t] };
+                // SAFETY: the array has 64 bytes; the store needs no alignment.
+                unsafe { _mm512_storeu_si512(out[r].as_mut_ptr().cast(), result) };
+            }
+        }
     }
 
     /// Asks for step `step` of the stream that `weights` begins: the same place in the row blocks taken next, and after

@@ -21,6 +21,8 @@ pub mod lanes;
 #[cfg(any(feature = "peak", test))]
 pub mod peak;
 pub mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod sources;
 
 pub use crate::architecture::{Activation, Pairing};
 use crate::parallel::Columns;

@@ -87,20 +87,21 @@ pub(super) const SHAPES: [(usize, usize); 17] = [
     (17, 5),    // one row and one column more
     (31, 8),    // one int4 step, two blocks
     (48, 15),   // three blocks: the widest group of rows in a tile
-    (49, 16),   // four blocks; half a pad of activations, one group of 16
+    (49, 16),   // four blocks; one group of 16
     (65, 31),   // five blocks
-    (96, 33),   // six blocks; one pad and one more column
+    (96, 33),   // six blocks; one group of 32 and one more column
     (32, 63),   // one column short of a whole cache line of activations
     (128, 64),  // eight blocks: the most that share a read of one vector
     (47, 65),   // a line and one column
     (241, 20),  // sixteen blocks
     (33, 172),  // stories260K's feed-forward: multiple of 4 only
-    (16, 511),  // just within one stretch of columns
-    (40, 1029), // more than two stretches
+    (16, 639),  // just within one stretch of columns
+    (40, 1285), // three stretches
 ];
 
-/// Tokens: every part of the widest tile of vectors, and one, two and more tiles of 16 with what is about them.
-pub(super) const TOKENS: [usize; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33, 48];
+/// Tokens: every part of the widest tile of vectors, one, two and more tiles of 16 with what is about them, and every
+/// part of a tile after the 16 tokens that vectors count as few.
+pub(super) const TOKENS: [usize; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 23, 33, 48];
 
 /// Group widths of int4 weights.
 pub(super) const GROUPS: [usize; 5] = [0, 16, 32, 64, 128];
@@ -109,7 +110,7 @@ pub(super) const GROUPS: [usize; 5] = [0, 16, 32, 64, 128];
 pub(super) const LENGTHS: [usize; 11] = [
     1, 2, // less than a lane of anything
     15, 16, 17, // about one vector of 16 lanes
-    31, 32, 33,  // about the activations' padding
+    63, 64, 65,  // about the activations' padding
     48,  // stories260K's heads and more: three whole vectors
     100, // whole vectors and a rest
     576, // a real width

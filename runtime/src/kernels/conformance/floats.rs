@@ -167,10 +167,10 @@ impl Vectors {
         let Some(Operands { x, y, found, expected, .. }) = self.operands(&mut room) else {
             return Ok(None);
         };
-        for (name, tokens) in [("quantize", 3), ("quantize", 1), ("weights_i8", 4)] {
+        for (name, tokens, sums) in [("quantize", 3, true), ("quantize", 1, false), ("weights_i8", 4, true)] {
             let shape = ActivationShape { tokens, cols: SKIP + self.len };
-            let Some(by_scalar) = vectors(shape, &mut room) else { return Ok(None) };
-            let Some(by_kernels) = vectors(shape, &mut room) else { return Ok(None) };
+            let Some(by_scalar) = vectors(shape, sums, &mut room) else { return Ok(None) };
+            let Some(by_kernels) = vectors(shape, sums, &mut room) else { return Ok(None) };
             let (mut by_scalar, mut by_kernels) = (by_scalar, by_kernels);
             if name == "quantize" {
                 for token in 0..tokens {
@@ -196,8 +196,8 @@ impl Vectors {
     }
 }
 
-fn vectors<'a>(shape: ActivationShape, room: &mut Room<'a>) -> Option<ActivationsMut<'a>> {
-    let (data, sums) = (room.take(shape.data_len())?, room.take(shape.sums_len())?);
+fn vectors<'a>(shape: ActivationShape, sums: bool, room: &mut Room<'a>) -> Option<ActivationsMut<'a>> {
+    let (data, sums) = (room.take(shape.data_len())?, room.take(if sums { shape.sums_len() } else { 0 })?);
     let (totals, scale) = (room.take(shape.tokens)?, room.take(shape.tokens)?);
     data.fill(0);
     sums.fill(0);

@@ -17,7 +17,7 @@ pub(super) fn run<K: Kernels>(
         // A wide matrix needs few tokens and fills: scalar code on a device is slow.
         let wide = rows * cols > 10_000;
         for tokens in TOKENS {
-            if wide && !matches!(tokens, 1 | 3 | 8 | 9 | 17 | 33) {
+            if wide && !matches!(tokens, 1 | 3 | 8 | 9 | 23 | 33) {
                 continue;
             }
             for fill in Fill::ALL {

@@ -1,0 +1,219 @@
+//! The integer matrices as the loops of `blocked` take them: packed or unpacked, with or without group scales.
+
+use super::blocked::{STRETCH, Source, Step, Tile, Tiles, Unpacked, WIDEST};
+use crate::tensor::{LANES, MatrixI4, MatrixI8};
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+/// The steps (or groups) of `width` columns each that hold `columns`, which start at a whole one.
+fn steps(columns: &Range<usize>, width: usize) -> Range<usize> {
+    columns.start / width..columns.end.div_ceil(width)
+}
+
+/// The packed steps of a row block of int8 weights.
+#[inline(always)]
+fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
+    bytemuck::cast_slice::<i8, u8>(matrix.block(block)).as_chunks().0
+}
+
+/// int8 weights, flipped for the tiles before any token meets them.
+#[derive(Clone, Copy)]
+pub(super) struct Flipped<'m, 'a>(pub(super) &'m MatrixI8<'a>);
+
+impl Source for Flipped<'_, '_> {
+    const WIDEST: usize = WIDEST;
+
+    fn cols(&self) -> usize {
+        self.0.cols()
+    }
+
+    fn row_scale(&self, block: usize) -> &[f32; LANES] {
+        self.0.block_scale(block)
+    }
+
+    fn bias<K: Tiles>(&self) -> i32 {
+        -i32::from(K::FLIP)
+    }
+
+    #[inline(always)]
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        let range = steps(&columns, 4);
+        let steps = &mut unpacked.steps.as_chunks_mut::<R>().0[..range.len()];
+        for r in 0..R {
+            for (step, packed) in steps.iter_mut().zip(&packed_i8(self.0, block + r)[range.clone()]) {
+                step[r].write(packed.map(|w| w ^ K::FLIP));
+            }
+        }
+        unpacked.written_steps = range.len() * R;
+    }
+
+    #[inline(always)]
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        unpacked: &Unpacked,
+        tile: &mut Tile<'_, '_, '_, R, T>,
+    ) {
+        let steps = unpacked.steps::<R>();
+        tiles.plain(steps, &tile.quads(steps.len()), tile);
+    }
+}
+
+/// int8 weights straight from the file, all columns at a time.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'m, 'a>(pub(super) &'m MatrixI8<'a>);
+
+impl Source for Packed<'_, '_> {
+    const WIDEST: usize = WIDEST;
+
+    fn cols(&self) -> usize {
+        self.0.cols()
+    }
+
+    fn stretch(_: usize) -> usize {
+        usize::MAX
+    }
+
+    fn row_scale(&self, block: usize) -> &[f32; LANES] {
+        self.0.block_scale(block)
+    }
+
+    fn bias<K: Tiles>(&self) -> i32 {
+        -i32::from(K::FLIP)
+    }
+
+    #[inline(always)]
+    fn unpack<K: Tiles, const R: usize>(&self, _: usize, _: Range<usize>, _: &mut Unpacked) {}
+
+    #[inline(always)]
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        _: &Unpacked,
+        tile: &mut Tile<'_, '_, '_, R, T>,
+    ) {
+        let mut weights: [&[Step]; R] = [&[]; R];
+        for (r, weights) in weights.iter_mut().enumerate() {
+            *weights = packed_i8(self.0, tile.block() + r);
+        }
+        tiles.plain(weights, &tile.quads(self.0.steps()), tile);
+    }
+}
+
+/// Unpacks the nibbles of a stretch, still `q + 8`, to a byte each, and zeros up to a multiple of `multiple` steps.
+#[inline(always)]
+fn unpack_nibbles<const R: usize>(
+    matrix: &MatrixI4<'_>,
+    block: usize,
+    columns: &Range<usize>,
+    multiple: usize,
+    unpacked: &mut Unpacked,
+) {
+    let range = steps(columns, 8);
+    let used = (2 * range.len()).next_multiple_of(multiple);
+    let steps = &mut unpacked.steps.as_chunks_mut::<R>().0[..used];
+    let (pairs, rest) = steps.split_at_mut(2 * range.len());
+    let pairs = pairs.as_chunks_mut::<2>().0;
+    for r in 0..R {
+        let packed = &matrix.block(block + r).as_chunks::<64>().0[range.clone()];
+        for ([low, high], packed) in pairs.iter_mut().zip(packed) {
+            low[r].write(packed.map(|w| w & 15));
+            high[r].write(packed.map(|w| w >> 4));
+        }
+    }
+    rest.as_flattened_mut().fill(MaybeUninit::new([0; 64]));
+    unpacked.written_steps = used * R;
+}
+
+/// int4 weights without group scales.
+#[derive(Clone, Copy)]
+pub(super) struct Whole<'m, 'a>(pub(super) &'m MatrixI4<'a>);
+
+impl Source for Whole<'_, '_> {
+    const WIDEST: usize = WIDEST;
+
+    fn cols(&self) -> usize {
+        self.0.cols()
+    }
+
+    fn row_scale(&self, block: usize) -> &[f32; LANES] {
+        self.0.block_scale(block)
+    }
+
+    fn bias<K: Tiles>(&self) -> i32 {
+        -8
+    }
+
+    #[inline(always)]
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        unpack_nibbles::<R>(self.0, block, &columns, 2, unpacked);
+    }
+
+    #[inline(always)]
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        unpacked: &Unpacked,
+        tile: &mut Tile<'_, '_, '_, R, T>,
+    ) {
+        let steps = unpacked.steps::<R>();
+        tiles.plain(steps, &tile.quads(steps.len()), tile);
+    }
+}
+
+/// int4 weights in groups of `Q` steps: 4 for groups of 16 columns, 8 for the others (and for whole rows, whose
+/// scale is 1), which are taken 32 columns at a time with the same scale, so that a sum over one always fits i16: 8 · 127 · 32 = 32 512.
+#[derive(Clone, Copy)]
+pub(super) struct Grouped<'m, 'a, const Q: usize>(pub(super) &'m MatrixI4<'a>);
+
+impl<const Q: usize> Source for Grouped<'_, '_, Q> {
+    const WIDEST: usize = WIDEST / 2;
+
+    fn cols(&self) -> usize {
+        self.0.cols()
+    }
+
+    fn row_scale(&self, block: usize) -> &[f32; LANES] {
+        self.0.block_scale(block)
+    }
+
+    fn bias<K: Tiles>(&self) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+        // A last group may have fewer weights than `Q` steps; the zeros meet activations that are padding.
+        unpack_nibbles::<R>(self.0, block, &columns, Q, unpacked);
+        let groups = steps(&columns, 4 * Q);
+        let scales = &mut unpacked.scales.as_chunks_mut::<R>().0[..groups.len()];
+        for r in 0..R {
+            let packed = self.0.block_group_scale(block + r).as_chunks::<LANES>().0;
+            for (scale, group) in scales.iter_mut().zip(groups.clone()) {
+                let packed = match self.0.group() {
+                    0 => [1; LANES],
+                    width => packed[group * 4 * Q / width],
+                };
+                scale[r].write(packed.map(|s| i32::from(i16::from(s) as u16).wrapping_mul(K::SPREAD)));
+            }
+        }
+        unpacked.written_scales = groups.len() * R;
+    }
+
+    #[inline(always)]
+    fn tile<K: Tiles, const R: usize, const T: usize>(
+        &self,
+        tiles: K,
+        unpacked: &Unpacked,
+        tile: &mut Tile<'_, '_, '_, R, T>,
+    ) {
+        let (groups, scales) = (unpacked.steps::<R>().as_chunks::<Q>().0, unpacked.scales::<R>());
+        let mut offsets = [[0; STRETCH / 16]; T];
+        tile.offsets::<Q>(groups.len(), &mut offsets);
+        let mut x: [&[[[i8; 4]; Q]]; T] = [&[]; T];
+        for (x, quads) in x.iter_mut().zip(tile.quads(groups.len() * Q)) {
+            *x = quads.as_chunks().0;
+        }
+        tiles.grouped(groups, scales, &offsets, &x, tile);
+    }
+}
