@@ -16,12 +16,13 @@ use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
 
-/// Fewest multiplications that are worth a configuration of the tiles (74 ns). At 16 × 64 weights and 16 tokens tiles
-/// have 66 GMAC/s, vectors 84; at 64 × 64 and 8 tokens 105 and 94; at 64 × 256 and 2 tokens 83 and 55.
-const LEAST: usize = 1 << 15;
+/// Fewest multiplications that are worth a configuration of the tiles (74 ns): with 64 × 64 int8 weights and 8 tokens
+/// tiles have 106 GMAC/s and vectors 141, with 12 tokens 156 and 145.
+const LEAST: usize = 3 << 14;
 
-/// Fewest tokens for int8 weights: one token waits for its weights, with whichever unit.
-const FEWEST_I8: usize = 2;
+/// Fewest tokens for int8 weights. At 288 × 288, 6 tokens: 190 GMAC/s with either; 7 tokens: 210 with tiles and 140 with
+/// vectors; 128 tokens: 783 and 258.
+const FEWEST_I8: usize = 7;
 
 /// Fewest tokens for int4 weights, whose digits must be unpacked for them. At 768 × 768, groups of 32: 10 tokens 117
 /// GMAC/s with tiles and 116 with vectors, 14 tokens 153 and 131, 128 tokens 482 and 186.
