@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
+use whit::kernels::lanes::Softmax;
 use whit::kernels::{Activation, Backend, Kernels, WithKernels};
 use whit::parallel::Columns;
 use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
@@ -133,14 +134,14 @@ impl WithKernels for Floats<'_> {
                 "weights_i8",
                 nanoseconds(&mut || {
                     out.copy_from_slice(black_box(&x));
-                    kernels.weights_i8(&mut out, &x, 0, 0, &mut quantized);
+                    kernels.weights_i8(&mut out, &x, &mut { Softmax::EMPTY }, 0, 0, &mut quantized);
                 }),
             ),
             (
                 "attend_f32, 64 wide",
                 nanoseconds(&mut || {
                     let (scores, values) = (&mut [0.5; 9], black_box(&x));
-                    kernels.attend_f32(scores, values, &mut out[..64]);
+                    kernels.attend_f32(scores, values, &mut { Softmax::EMPTY }, &mut out[..64]);
                 }),
             ),
         ];

@@ -11,6 +11,7 @@
 mod bandwidth;
 pub mod compare;
 mod depth;
+mod energy;
 mod limits;
 mod opening;
 mod origin;
@@ -22,6 +23,7 @@ mod start;
 pub mod statistics;
 mod subject;
 
+pub use energy::{Asked, energy};
 pub use report::Report;
 pub use start::add_start;
 

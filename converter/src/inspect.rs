@@ -219,15 +219,19 @@ pub fn tensor_name(role: Role, layer: u16) -> String {
 
 /// Bytes of weights that decoding one token reads: all tensors, but of tables that are looked up one row.
 pub fn weight_bytes_per_token(file: &File<'_>) -> u64 {
-    let looked_up = |role| match role {
+    let read = |entry: TensorEntry| {
+        if is_looked_up(file, entry.role) { entry.len() / u64::from(entry.rows) } else { entry.len() }
+    };
+    file.tensors.entries().map(read).sum()
+}
+
+/// Whether of a tensor one row is taken, and nothing is multiplied with it.
+pub(crate) fn is_looked_up(file: &File<'_>, role: Role) -> bool {
+    match role {
         Role::Embedding => !file.description.tied,
         Role::Positions => true,
         _ => false,
-    };
-    let read = |entry: TensorEntry| {
-        if looked_up(entry.role) { entry.len() / u64::from(entry.rows) } else { entry.len() }
-    };
-    file.tensors.entries().map(read).sum()
+    }
 }
 
 /// Multiplications with weights that one token of a prompt takes: the matrices of all layers. Attention's own, whose

@@ -6,6 +6,7 @@ pub mod arena;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
+pub mod energy;
 pub mod eval;
 pub mod export;
 pub mod golden;

@@ -1,17 +1,26 @@
-//! Grouped-query attention over the cache (Vaswani et al. 2017; Ainslie et al. 2023), one key/value head at a time.
+//! Grouped-query attention over the cache (Vaswani et al. 2017; Ainslie et al. 2023), some queries of one key/value
+//! head at a time, and of the cache one span of positions at a time under a running softmax (Milakov and Gimelshein
+//! 2018; Dao et al. 2022): nothing here grows with the context.
 //!
-//! With an int8 cache, scores and value sums are the runtime's own int8 matrix product: keys are a matrix of
-//! positions × head, values one of head × positions, and each query's softmax weights are two int8 digits. Nothing
-//! of size positions × positions is ever held.
-#![allow(unsafe_code, reason = "workers take disjoint heads, scratch memory and columns")]
+//! With an int8 cache, scores and value sums are the runtime's own int8 matrix product: a span's keys are a matrix of
+//! positions × head, its values one of head × positions, and each query's weights are two int8 digits.
+#![allow(unsafe_code, reason = "workers take disjoint heads, tokens, scratch memory and columns")]
 
-use crate::cache::{Cache, HeadCache, HeadF32, HeadI8};
+use crate::cache::{Cache, HeadCache, HeadF32, HeadI8, SharedCache, Side};
 use crate::format::Description;
 use crate::kernels::Kernels;
+use crate::kernels::lanes::Softmax;
 use crate::layout::{Layout, Quantized};
-use crate::parallel::{Columns, Shared, Workers, share};
-use crate::tensor::{ActivationShape, ActivationsMut, LANES, MatrixI8, padded_rows};
+use crate::parallel::{Columns, Shared, Workers, share, split};
+use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
+
+/// Positions in a span. Spans start at multiples of it, so that what a query sums up, and in which order, does not
+/// depend on the tokens beside it. It decides bits: `ARITHMETIC.md` names it.
+pub(crate) const SPAN: usize = 256;
+
+/// Most queries that are worked on together.
+pub(crate) const QUERIES: usize = 32;
 
 /// Memory in which attention works, for all workers.
 #[derive(Debug)]
@@ -39,7 +48,7 @@ pub(crate) struct Chunk<'a> {
 /// What one worker works in.
 struct Workplace<'a> {
     scores: &'a mut [f32],
-    scores_stride: usize,
+    span: usize,
     queries: Quantized<'a>,
     weights: Quantized<'a>,
     values: &'a mut [f32],
@@ -59,168 +68,260 @@ pub(crate) fn attend<K: Kernels>(
     out: &mut [f32],
     out_stride: usize,
 ) {
-    let kv_heads = description.kv_heads as usize;
-    let group_width = description.query_width() / kv_heads;
-    let count = workers.count().min(kv_heads).min(layout.options.workers).max(1);
-    let cache = cache.share();
-    let places = Workplaces::new(scratch, layout);
+    let plan = Plan::new(description, layout, chunk);
+    plan.store(kernels, workers, &cache.share());
+    let (cache, places) = (&*cache, Workplaces::new(scratch, layout));
     let out = Columns::new(out, chunk.tokens, out_stride);
-    let job = |worker: usize| {
-        if worker >= count {
-            return;
-        }
+    split(workers, plan.units().min(layout.options.workers), |worker, count| {
         // SAFETY: each worker has its own number.
         let mut place = unsafe { places.of(worker) };
-        for kv_head in share(kv_heads, worker, count) {
-            // SAFETY: the shares of two workers do not overlap.
-            let mut head = unsafe { cache.head(chunk.layer * kv_heads + kv_head) };
-            // SAFETY: as above: these columns belong to this head's queries alone.
-            let mut out = unsafe { out.part(kv_head * group_width..(kv_head + 1) * group_width) };
-            attend_head(kernels, description, &mut head, &mut place, chunk, kv_head, &mut out);
-        }
-    };
-    if count == 1 { job(0) } else { workers.run(&job) }
+        plan.each(worker, count, |queries| {
+            // SAFETY: these tokens' columns belong to these queries alone, and no other worker has any of them.
+            let out = unsafe { out.tokens_part(queries.tokens.clone()) };
+            // SAFETY: as above.
+            let mut out = unsafe { out.part(queries.columns()) };
+            queries.attend(kernels, &cache.head(queries.head()), &mut place, &mut out);
+        });
+    });
 }
 
-fn attend_head<K: Kernels>(
-    kernels: K,
-    description: &Description,
-    head: &mut HeadCache<'_>,
-    place: &mut Workplace<'_>,
-    chunk: Chunk<'_>,
-    kv_head: usize,
-    out: &mut Columns<'_>,
-) {
-    let width = description.head_width as usize;
-    let group = (description.heads / description.kv_heads) as usize;
-    let keys_at = description.query_width() + kv_head * width;
-    let values_at = keys_at + description.kv_width();
-    for token in 0..chunk.tokens {
-        let row = &chunk.qkv[token * chunk.stride..][..chunk.stride];
-        let (key, value) = (&row[keys_at..][..width], &row[values_at..][..width]);
-        kernels.enter(
-            #[inline(always)]
-            || head.store(chunk.position + token, key, value),
-        );
-    }
-    let tile = place.scores.len() / place.scores_stride / group;
-    for first in (0..chunk.tokens).step_by(tile) {
-        let queries = Queries {
-            chunk,
-            tokens: first..chunk.tokens.min(first + tile),
-            group,
-            width,
-            at: kv_head * group * width,
-            window: description.window as usize,
-        };
-        match head {
-            HeadCache::I8(head) => queries.attend_i8(kernels, head, place, out),
-            HeadCache::F32(head) => queries.attend_f32(kernels, head, place, out),
-        }
-    }
-}
+/// Fewest tokens whose keys and values are worth a wait for the other workers.
+const SHARED_STORES: usize = 8;
 
-/// The queries of some tokens that share one key/value head.
-struct Queries<'a> {
+/// What every worker knows about the attention of a chunk.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
     chunk: Chunk<'a>,
-    tokens: Range<usize>,
+    kv_heads: usize,
+    /// Queries that share a key/value head.
     group: usize,
+    /// Width of a head.
     width: usize,
-    /// Column of the group's first query.
-    at: usize,
+    /// Positions that a token sees, 0 for all.
     window: usize,
+    /// Tokens worked on together.
+    tile: usize,
+    /// Queries of a token worked on together.
+    members: usize,
+}
+
+impl<'a> Plan<'a> {
+    fn new(description: &Description, layout: &Layout, chunk: Chunk<'a>) -> Self {
+        let kv_heads = description.kv_heads as usize;
+        let group = description.heads as usize / kv_heads;
+        Self {
+            chunk,
+            kv_heads,
+            group,
+            width: description.head_width as usize,
+            window: description.window as usize,
+            tile: (layout.queries / group).max(1),
+            members: group.min(layout.queries),
+        }
+    }
+
+    /// Puts the chunk's keys and values into the cache.
+    fn store<K: Kernels>(&self, kernels: K, workers: &dyn Workers, cache: &SharedCache<'_>) {
+        let (chunk, width, kv_heads) = (self.chunk, self.width, self.kv_heads);
+        let units = 2 * kv_heads;
+        let most = if chunk.tokens < SHARED_STORES { 1 } else { units };
+        split(workers, most, |worker, count| {
+            for unit in (worker..units).step_by(count) {
+                let side = if unit < kv_heads { Side::Keys } else { Side::Values };
+                // SAFETY: each unit is another head or side, and one worker's alone.
+                let mut side = unsafe { cache.side(chunk.layer * kv_heads + unit % kv_heads, side) };
+                let at = (kv_heads * self.group + unit) * width;
+                kernels.enter(
+                    #[inline(always)]
+                    || {
+                        for token in 0..chunk.tokens {
+                            side.store(
+                                chunk.position + token,
+                                &chunk.qkv[token * chunk.stride + at..][..width],
+                            );
+                        }
+                    },
+                );
+            }
+        });
+    }
+
+    /// Tiles of tokens in the chunk.
+    fn tiles(&self) -> usize {
+        self.chunk.tokens.div_ceil(self.tile)
+    }
+
+    /// Most workers among whom the work can be shared out.
+    fn units(&self) -> usize {
+        let parts = if self.tiles() == 1 { self.group } else { self.tiles() };
+        parts * self.kv_heads
+    }
+
+    /// The queries of worker `worker` of `count`. Tiles go round, so that early ones, which see less, and late ones
+    /// are spread evenly; a single one is shared out by queries.
+    fn each(&self, worker: usize, count: usize, mut visit: impl FnMut(&Queries<'a>)) {
+        let (tokens, group, kv_heads) = (self.chunk.tokens, self.group, self.kv_heads);
+        let mut visit = |tokens: Range<usize>, kv_head, members: Range<usize>| {
+            for first in members.clone().step_by(self.members) {
+                let members = first..members.end.min(first + self.members);
+                visit(&Queries { plan: *self, tokens: tokens.clone(), kv_head, members });
+            }
+        };
+        if self.tiles() == 1 {
+            let own = share(kv_heads * group, worker, count);
+            for kv_head in own.start / group..own.end.div_ceil(group) {
+                let at = kv_head * group;
+                visit(0..tokens, kv_head, own.start.max(at) - at..own.end.min(at + group) - at);
+            }
+        } else {
+            for unit in (worker..self.tiles() * kv_heads).step_by(count) {
+                let first = unit / kv_heads * self.tile;
+                visit(first..tokens.min(first + self.tile), unit % kv_heads, 0..group);
+            }
+        }
+    }
+}
+
+/// Queries of some tokens that share one key/value head.
+struct Queries<'a> {
+    plan: Plan<'a>,
+    tokens: Range<usize>,
+    kv_head: usize,
+    /// Which of the queries that share the head.
+    members: Range<usize>,
 }
 
 impl<'a> Queries<'a> {
-    /// Each query with its number, its token and its first column.
-    fn iter(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<'a> {
-        let (group, width, at, first) = (self.group, self.width, self.at, self.tokens.start);
-        (0..self.tokens.len() * group)
-            .map(move |query| (query, first + query / group, at + query % group * width))
+    /// The head's number in the cache.
+    fn head(&self) -> usize {
+        self.plan.chunk.layer * self.plan.kv_heads + self.kv_head
     }
 
-    fn query(&self, token: usize, column: usize) -> &'a [f32] {
-        &self.chunk.qkv[token * self.chunk.stride + column..][..self.width]
+    /// Columns of all these queries, and of their outputs.
+    fn columns(&self) -> Range<usize> {
+        let at = self.kv_head * self.plan.group;
+        (at + self.members.start) * self.plan.width..(at + self.members.end) * self.plan.width
+    }
+
+    fn count(&self) -> usize {
+        self.tokens.len() * self.members.len()
+    }
+
+    /// Each query with its number, its token (of these) and its columns.
+    fn iter(&self) -> impl Iterator<Item = (usize, usize, Range<usize>)> + use<> {
+        let (members, width, at) = (self.members.len(), self.plan.width, self.columns().start);
+        (0..self.count()).map(move |query| {
+            let column = at + query % members * width;
+            (query, query / members, column..column + width)
+        })
+    }
+
+    fn query(&self, token: usize, columns: Range<usize>) -> &'a [f32] {
+        let chunk = self.plan.chunk;
+        &chunk.qkv[(self.tokens.start + token) * chunk.stride..][columns]
     }
 
     /// The positions that `token` sees.
     fn seen(&self, token: usize) -> Range<usize> {
-        let end = self.chunk.position + token + 1;
-        let start = if self.window == 0 { 0 } else { end.saturating_sub(self.window) };
+        let end = self.plan.chunk.position + self.tokens.start + token + 1;
+        let start = if self.plan.window == 0 { 0 } else { end.saturating_sub(self.plan.window) };
         start..end
     }
 
-    fn attend_f32<K: Kernels>(
+    /// As [`Queries::iter`], those queries that see anything of `span`, with what they see of it.
+    fn seeing(&self, span: Range<usize>) -> impl Iterator<Item = (usize, usize, Range<usize>, Range<usize>)> {
+        self.iter().filter_map(move |(query, token, columns)| {
+            let seen = self.seen(token);
+            let seen = seen.start.max(span.start)..seen.end.min(span.end);
+            (!seen.is_empty()).then_some((query, token, columns, seen))
+        })
+    }
+
+    fn attend<K: Kernels>(
+        &self,
+        kernels: K,
+        head: &HeadCache<'_>,
+        place: &mut Workplace<'_>,
+        out: &mut Columns<'_>,
+    ) {
+        for (query, token, columns) in self.iter() {
+            out.token(token, columns.clone()).fill(0.0);
+            if let HeadCache::I8(_) = head {
+                let shape = ActivationShape { tokens: self.count(), cols: self.plan.width };
+                kernels.quantize(self.query(token, columns), query, &mut place.queries.activations(shape));
+            }
+        }
+        let mut softmax = [Softmax::EMPTY; QUERIES];
+        let (start, end) = (self.seen(0).start, self.seen(self.tokens.len() - 1).end);
+        for span in start / SPAN..end.div_ceil(SPAN) {
+            let span = start.max(span * SPAN)..end.min((span + 1) * SPAN);
+            match head {
+                HeadCache::I8(head) => self.span_i8(kernels, head, span, place, &mut softmax, out),
+                HeadCache::F32(head) => self.span_f32(kernels, head, span, place, &mut softmax, out),
+            }
+        }
+        for (query, token, columns) in self.iter() {
+            kernels.scale(out.token(token, columns), 1.0 / softmax[query].sum);
+        }
+    }
+
+    fn span_f32<K: Kernels>(
         &self,
         kernels: K,
         head: &HeadF32<'_>,
+        span: Range<usize>,
         place: &mut Workplace<'_>,
+        softmax: &mut [Softmax; QUERIES],
         out: &mut Columns<'_>,
     ) {
-        for (_, token, column) in self.iter() {
-            let seen = self.seen(token);
+        for (query, token, columns, seen) in self.seeing(span) {
             let first = seen.start / LANES;
-            let scores = &mut place.scores[first * LANES..place.scores_stride];
-            kernels.scores_f32(self.query(token, column), head.keys(first, seen.end - 1), scores);
-            let scores = &mut scores[seen.start - first * LANES..][..seen.len()];
-            kernels.attend_f32(scores, head.values(seen), out.token(token, column..column + self.width));
+            let keys = head.keys(first, seen.end - 1);
+            kernels.scores_f32(self.query(token, columns.clone()), keys, place.scores);
+            let scores = &mut place.scores[seen.start - first * LANES..][..seen.len()];
+            kernels.attend_f32(scores, head.values(seen), &mut softmax[query], out.token(token, columns));
         }
     }
 
-    fn attend_i8<K: Kernels>(
+    fn span_i8<K: Kernels>(
         &self,
         kernels: K,
         head: &HeadI8<'_>,
+        span: Range<usize>,
         place: &mut Workplace<'_>,
+        softmax: &mut [Softmax; QUERIES],
         out: &mut Columns<'_>,
     ) {
-        let count = self.tokens.len() * self.group;
-        let start = self.seen(self.tokens.start).start / LANES * LANES;
-        let end = self.seen(self.tokens.end - 1).end;
-        let mut queries = place.queries.activations(ActivationShape { tokens: count, cols: self.width });
-        for (query, token, column) in self.iter() {
-            kernels.quantize(self.query(token, column), query, &mut queries);
-        }
-        let keys = head.keys(end);
-        let mut scores = Columns::new(place.scores, count, place.scores_stride);
-        kernels.matmul_i8(&keys, &queries.as_activations(), start / LANES..end.div_ceil(LANES), &mut scores);
+        let (count, width) = (self.count(), self.plan.width);
+        // Blocks of keys begin at multiples of 16.
+        let positions = span.start / LANES * LANES..span.end;
+        let queries = place.queries.activations(ActivationShape { tokens: count, cols: width });
+        let keys = head.keys(positions.clone());
+        let mut scores = Columns::new(place.scores, count, place.span);
+        kernels.matmul_i8(&keys, &queries.as_activations(), 0..keys.rows().div_ceil(LANES), &mut scores);
 
-        let mut weights = place.weights.activations(ActivationShape { tokens: 2 * count, cols: end - start });
-        for (query, token, _) in self.iter() {
-            let seen = self.seen(token);
-            let scores = &mut place.scores[query * place.scores_stride..][seen.clone()];
-            kernels.weights_i8(
-                scores,
-                head.value_scales(seen.clone()),
-                seen.start - start,
-                query,
-                &mut weights,
-            );
+        // Queries that see nothing of the span keep what weights are there; their sums are not read.
+        let shape = ActivationShape { tokens: 2 * count, cols: positions.len() };
+        let mut weights = place.weights.activations(shape);
+        for (query, _, _, seen) in self.seeing(span.clone()) {
+            let skip = seen.start - positions.start;
+            let scores = &mut scores.token(query, skip..skip + seen.len());
+            let scales = head.value_scales(seen);
+            kernels.weights_i8(scores, scales, &mut softmax[query], skip, query, &mut weights);
         }
-        let values = head.values(start..end, place.ones);
-        self.sum_values(kernels, &values, &weights, place.values, out);
-    }
 
-    /// `out = Σ weight · value`, both digits of the weights.
-    fn sum_values<K: Kernels>(
-        &self,
-        kernels: K,
-        values: &MatrixI8<'_>,
-        weights: &ActivationsMut<'_>,
-        sums: &mut [f32],
-        out: &mut Columns<'_>,
-    ) {
-        let (weights, stride) = (weights.as_activations(), padded_rows(self.width));
-        let mut columns = Columns::new(sums, weights.tokens(), stride);
-        kernels.matmul_i8(values, &weights, 0..stride / LANES, &mut columns);
+        let values = head.values(positions, place.ones);
+        let stride = padded_rows(width);
+        let mut sums = Columns::new(place.values, 2 * count, stride);
+        kernels.matmul_i8(&values, &weights.as_activations(), 0..stride / LANES, &mut sums);
         kernels.enter(
             #[inline(always)]
             || {
-                for (query, token, column) in self.iter() {
-                    let (high, low) = sums[2 * query * stride..][..2 * stride].split_at(stride);
-                    let out = out.token(token, column..column + self.width);
-                    for ((out, high), low) in out.iter_mut().zip(high).zip(low) {
-                        *out = high + low;
+                for (query, token, columns, _) in self.seeing(span) {
+                    let (high, low) = place.values[2 * query * stride..][..2 * stride].split_at(stride);
+                    let correction = softmax[query].correction;
+                    for ((out, high), low) in out.token(token, columns).iter_mut().zip(high).zip(low) {
+                        *out = *out * correction + (high + low);
                     }
                 }
             },
@@ -231,7 +332,7 @@ impl<'a> Queries<'a> {
 /// The scratch memory of all workers.
 struct Workplaces<'a> {
     scores: Shared<'a, f32>,
-    scores_stride: usize,
+    span: usize,
     queries: SharedQuantized<'a>,
     weights: SharedQuantized<'a>,
     values: Shared<'a, f32>,
@@ -245,12 +346,12 @@ impl<'a> Workplaces<'a> {
         scratch.ones.fill(1.0);
         Self {
             scores: Shared::new(scratch.scores),
-            scores_stride: layout.scores_stride,
+            span: layout.span,
             queries: SharedQuantized::new(&mut scratch.queries, layout.query_shape),
             weights: SharedQuantized::new(&mut scratch.weights, layout.weight_shape),
             values: Shared::new(scratch.values),
             ones: scratch.ones,
-            lengths: [layout.queries * layout.scores_stride, i8_values],
+            lengths: [layout.scores_len(), i8_values],
         }
     }
 
@@ -264,7 +365,7 @@ impl<'a> Workplaces<'a> {
         unsafe {
             Workplace {
                 scores: self.scores.part(own(self.lengths[0])),
-                scores_stride: self.scores_stride,
+                span: self.span,
                 queries: self.queries.of(worker),
                 weights: self.weights.of(worker),
                 values: self.values.part(own(self.lengths[1])),

@@ -1,7 +1,7 @@
 //! Keys and values of earlier positions, laid out so that attention is the same matrix product as everything else:
 //! keys are a growing matrix `[positions, head]`, values a growing matrix `[head, positions]`, in the default
 //! packing of int8; or plain f32, `[positions / 16][head][16]` and `[positions][head]`.
-#![allow(unsafe_code, reason = "workers take disjoint heads of one cache")]
+#![allow(unsafe_code, reason = "workers store disjoint heads of one cache")]
 
 use crate::kernels::lanes::quantize_each;
 use crate::layout::{CacheKind, Layout};
@@ -11,7 +11,7 @@ use core::ops::Range;
 
 /// Sizes of one head's part of the cache.
 #[derive(Clone, Copy, Debug)]
-struct HeadShape {
+pub(crate) struct HeadShape {
     width: usize,
     /// Positions, in whole blocks of 16.
     positions: usize,
@@ -55,14 +55,32 @@ impl<'a> Cache<'a> {
     ) -> Self {
         let shape = HeadShape {
             width: head_width,
-            positions: layout.scores_stride,
+            positions: layout.positions,
             numbers: layout.head_numbers,
             scales: layout.head_scales,
         };
         Self { kind: layout.options.cache, shape, numbers_i8, numbers_f32, scales }
     }
 
-    /// The cache as something of which every worker can take the heads that are its own.
+    /// Keys and values of head `head` (layer × key/value heads + head), for reading.
+    pub(crate) fn head(&self, head: usize) -> HeadCache<'_> {
+        let (shape, start) = (self.shape, head * self.shape.numbers);
+        match self.kind {
+            CacheKind::I8 => {
+                let (keys, values) = self.numbers_i8[start..][..shape.numbers].split_at(shape.keys_i8());
+                let scales = &self.scales[head * shape.scales..][..shape.scales];
+                let (key_scales, value_scales) = scales.split_at(shape.positions);
+                HeadCache::I8(HeadI8 { shape, keys, values, key_scales, value_scales })
+            }
+            CacheKind::F32 => {
+                let numbers = &self.numbers_f32[start..][..shape.numbers];
+                let (keys, values) = numbers.split_at(shape.positions * shape.width);
+                HeadCache::F32(HeadF32 { width: shape.width, keys, values })
+            }
+        }
+    }
+
+    /// The cache as something of which every worker can store the parts that are its own.
     pub(crate) fn share(&mut self) -> SharedCache<'_> {
         SharedCache {
             kind: self.kind,
@@ -127,7 +145,14 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// A cache that several workers use at once, each its own heads.
+/// Which of the two a head stores of each position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Keys,
+    Values,
+}
+
+/// A cache into which several workers store at once, each its own heads' keys or values.
 #[derive(Debug)]
 pub(crate) struct SharedCache<'a> {
     kind: CacheKind,
@@ -138,30 +163,104 @@ pub(crate) struct SharedCache<'a> {
 }
 
 impl SharedCache<'_> {
-    /// The part of head `head` (layer × key/value heads + head).
+    /// The keys or the values of head `head`, for storing.
     ///
     /// # Safety
-    /// - While it lives, nobody else takes the same head.
-    pub(crate) unsafe fn head(&self, head: usize) -> HeadCache<'_> {
-        let numbers = head * self.shape.numbers..(head + 1) * self.shape.numbers;
-        let scales = head * self.shape.scales..(head + 1) * self.shape.scales;
+    /// - While they live, nobody else takes the same.
+    pub(crate) unsafe fn side(&self, head: usize, side: Side) -> HeadSide<'_> {
+        let (shape, start) = (self.shape, head * self.shape.numbers);
+        let keys = match self.kind {
+            CacheKind::I8 => shape.keys_i8(),
+            CacheKind::F32 => shape.positions * shape.width,
+        };
+        let (numbers, half) = match side {
+            Side::Keys => (start..start + keys, 0),
+            Side::Values => (start + keys..start + shape.numbers, 1),
+        };
         match self.kind {
             CacheKind::I8 => {
-                // SAFETY: parts of different heads do not overlap; nobody else has this head, says the contract.
-                let (numbers, scales) = unsafe { (self.numbers_i8.part(numbers), self.scales.part(scales)) };
-                HeadCache::I8(HeadI8::new(self.shape, numbers, scales))
+                let scales = head * shape.scales + half * shape.positions;
+                // SAFETY: these ranges are those of one head and side; nobody else has them, says the contract.
+                let (numbers, scales) = unsafe {
+                    (self.numbers_i8.part(numbers), self.scales.part(scales..scales + shape.positions))
+                };
+                HeadSide::I8(shape, side, numbers, scales)
             }
-            CacheKind::F32 => {
-                // SAFETY: as above.
-                let numbers = unsafe { self.numbers_f32.part(numbers) };
-                HeadCache::F32(HeadF32::new(self.shape, numbers))
+            // SAFETY: as above.
+            CacheKind::F32 => HeadSide::F32(shape, side, unsafe { self.numbers_f32.part(numbers) }),
+        }
+    }
+}
+
+/// The keys or the values of one head of one layer, and their scales.
+#[derive(Debug)]
+pub(crate) enum HeadSide<'a> {
+    /// Quantized.
+    I8(HeadShape, Side, &'a mut [i8], &'a mut [f32]),
+    /// As they are.
+    F32(HeadShape, Side, &'a mut [f32]),
+}
+
+impl HeadSide<'_> {
+    /// Puts the key or the value of `position` into the cache.
+    #[inline(always)]
+    pub(crate) fn store(&mut self, position: usize, x: &[f32]) {
+        match self {
+            Self::I8(shape, Side::Keys, keys, scales) => {
+                scales[position] = store_key_i8(*shape, keys, position, x);
+            }
+            Self::I8(shape, Side::Values, values, scales) => {
+                scales[position] = store_value_i8(*shape, values, position, x);
+            }
+            Self::F32(shape, Side::Keys, keys) => {
+                let block = &mut keys[position / LANES * LANES * shape.width..][..LANES * shape.width];
+                for (lanes, &k) in block.chunks_exact_mut(LANES).zip(x) {
+                    lanes[position % LANES] = k;
+                }
+            }
+            Self::F32(shape, Side::Values, values) => {
+                values[position * shape.width..][..shape.width].copy_from_slice(x);
             }
         }
     }
 }
 
+#[inline(always)]
+fn store_key_i8(shape: HeadShape, keys: &mut [i8], position: usize, key: &[f32]) -> f32 {
+    let (block, lane) = (position / LANES, position % LANES);
+    let steps = shape.width.div_ceil(4);
+    let keys = &mut keys[block * steps * 64..][..steps * 64];
+    quantize_each(
+        key,
+        #[inline(always)]
+        |i, values| {
+            for (step, values) in keys.chunks_exact_mut(64).skip(i * 4).zip(values.as_chunks::<4>().0) {
+                step[lane * 4..][..4].copy_from_slice(values);
+            }
+        },
+    )
+}
+
+#[inline(always)]
+fn store_value_i8(shape: HeadShape, values: &mut [i8], position: usize, value: &[f32]) -> f32 {
+    let (step, byte) = (position / 4, position % 4);
+    let rows = values.chunks_exact_mut(LANES * shape.positions);
+    let mut blocks = rows.map(|row| &mut row[step * 64..][..64]);
+    quantize_each(
+        value,
+        #[inline(always)]
+        |_, values| {
+            if let Some(block) = blocks.next() {
+                for (l, value) in values.into_iter().enumerate() {
+                    block[l * 4 + byte] = value;
+                }
+            }
+        },
+    )
+}
+
 /// Keys and values of one head of one layer.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum HeadCache<'a> {
     /// Quantized.
     I8(HeadI8<'a>),
@@ -169,39 +268,15 @@ pub(crate) enum HeadCache<'a> {
     F32(HeadF32<'a>),
 }
 
-impl HeadCache<'_> {
-    /// Puts the key and the value of `position` into the cache.
-    #[inline(always)]
-    pub(crate) fn store(&mut self, position: usize, key: &[f32], value: &[f32]) {
-        match self {
-            Self::I8(head) => head.store(position, key, value),
-            Self::F32(head) => head.store(position, key, value),
-        }
-    }
-}
-
 /// f32 keys and values.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadF32<'a> {
     width: usize,
-    keys: &'a mut [f32],
-    values: &'a mut [f32],
+    keys: &'a [f32],
+    values: &'a [f32],
 }
 
-impl<'a> HeadF32<'a> {
-    fn new(shape: HeadShape, numbers: &'a mut [f32]) -> Self {
-        let (keys, values) = numbers.split_at_mut(shape.positions * shape.width);
-        Self { width: shape.width, keys, values }
-    }
-
-    fn store(&mut self, position: usize, key: &[f32], value: &[f32]) {
-        let block = &mut self.keys[position / LANES * LANES * self.width..][..LANES * self.width];
-        for (lanes, &k) in block.chunks_exact_mut(LANES).zip(key) {
-            lanes[position % LANES] = k;
-        }
-        self.values[position * self.width..][..self.width].copy_from_slice(value);
-    }
-
+impl HeadF32<'_> {
     /// Key blocks `first ..` up to the one that holds position `last`: `[blocks][head][16]`.
     pub(crate) fn keys(&self, first: usize, last: usize) -> &[f32] {
         &self.keys[first * LANES * self.width..(last / LANES + 1) * LANES * self.width]
@@ -214,63 +289,30 @@ impl<'a> HeadF32<'a> {
 }
 
 /// int8 keys and values.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadI8<'a> {
     shape: HeadShape,
-    keys: &'a mut [i8],
-    values: &'a mut [i8],
-    key_scales: &'a mut [f32],
-    value_scales: &'a mut [f32],
+    keys: &'a [i8],
+    values: &'a [i8],
+    key_scales: &'a [f32],
+    value_scales: &'a [f32],
 }
 
 impl<'a> HeadI8<'a> {
-    fn new(shape: HeadShape, numbers: &'a mut [i8], scales: &'a mut [f32]) -> Self {
-        let (keys, values) = numbers.split_at_mut(shape.keys_i8());
-        let (key_scales, value_scales) = scales.split_at_mut(shape.positions);
-        Self { shape, keys, values, key_scales, value_scales }
-    }
-
-    #[inline(always)]
-    fn store(&mut self, position: usize, key: &[f32], value: &[f32]) {
-        let (block, lane) = (position / LANES, position % LANES);
-        let steps = self.shape.width.div_ceil(4);
-        let keys = &mut self.keys[block * steps * 64..][..steps * 64];
-        self.key_scales[position] = quantize_each(
-            key,
-            #[inline(always)]
-            |i, values| {
-                for (step, values) in keys.chunks_exact_mut(64).skip(i * 4).zip(values.as_chunks::<4>().0) {
-                    step[lane * 4..][..4].copy_from_slice(values);
-                }
-            },
-        );
-        let (step, byte) = (position / 4, position % 4);
-        let rows = self.values.chunks_exact_mut(LANES * self.shape.positions);
-        let mut blocks = rows.map(|row| &mut row[step * 64..][..64]);
-        self.value_scales[position] = quantize_each(
-            value,
-            #[inline(always)]
-            |_, values| {
-                if let Some(block) = blocks.next() {
-                    for (l, value) in values.into_iter().enumerate() {
-                        block[l * 4 + byte] = value;
-                    }
-                }
-            },
-        );
-    }
-
-    /// The keys of positions `.. end` as a matrix `[end, head]`.
-    pub(crate) fn keys(&self, end: usize) -> MatrixI8<'_> {
-        let (rows, cols) = (end, self.shape.width);
-        let data = &self.keys[..MatrixI8::data_len(rows, cols)];
-        MatrixI8::new(rows, cols, &self.key_scales[..padded_rows(rows)], data)
+    /// The keys of `positions` (starting at a multiple of 16) as a matrix `[positions, head]`.
+    pub(crate) fn keys(&self, positions: Range<usize>) -> MatrixI8<'a> {
+        let (rows, cols) = (positions.len(), self.shape.width);
+        let data = &self.keys[MatrixI8::data_len(positions.start, cols)..][..MatrixI8::data_len(rows, cols)];
+        MatrixI8::new(rows, cols, &self.key_scales[positions.start..][..padded_rows(rows)], data)
             .expect("the lengths are those asked for")
     }
 
     /// The values of `positions` (starting at a multiple of 4) as a matrix `[head, positions]`; `scales`, one for
     /// each padded row, are ones.
-    pub(crate) fn values<'s>(&'s self, positions: Range<usize>, scales: &'s [f32]) -> MatrixI8<'s> {
+    pub(crate) fn values<'s>(&self, positions: Range<usize>, scales: &'s [f32]) -> MatrixI8<'s>
+    where
+        'a: 's,
+    {
         let (stride, cols) = (LANES * self.shape.positions, positions.len());
         let blocks = self.shape.width.div_ceil(LANES);
         let start = positions.start / 4 * 64;

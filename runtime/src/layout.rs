@@ -1,13 +1,13 @@
 //! How much memory a session needs, part by part, known at compile time for an included file.
 
 use crate::arena::{Carver, part_len};
+use crate::attention::{QUERIES, SPAN};
 use crate::error::Error;
 use crate::format::{Description, File};
 use crate::tensor::{ActivationShape, padded_rows};
 
-/// Queries of one key/value head that are worked on together, where heads do not make it more: what a tile of the
-/// integer kernels takes.
-const QUERIES: usize = 8;
+/// Fewest queries that are worth working on together: what a tile of the integer kernels takes.
+const FEW_QUERIES: usize = 8;
 
 /// How keys and values of earlier positions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,10 @@ pub(crate) struct Layout {
     pub(crate) out_stride: usize,
     /// Stride of the logits.
     pub(crate) logits_stride: usize,
-    /// Stride of attention scores.
-    pub(crate) scores_stride: usize,
+    /// Positions that the cache has room for, in whole blocks.
+    pub(crate) positions: usize,
+    /// Most positions whose scores are held at a time.
+    pub(crate) span: usize,
     /// Stride of sums of values.
     pub(crate) values_stride: usize,
     pub(crate) width: usize,
@@ -128,6 +130,10 @@ const fn larger(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
+const fn smaller(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
+}
+
 const fn option(option: &'static str, found: usize, most: usize) -> Result<(), Error> {
     if found == 0 || found > most { Err(Error::Option { option, most, found }) } else { Ok(()) }
 }
@@ -151,8 +157,11 @@ impl Layout {
         let (kv_heads, hidden) = (description.kv_heads as usize, description.hidden as usize);
         let rows = padded_rows(options.context);
         let group = description.heads as usize / kv_heads;
-        let tile = if group >= QUERIES || options.batch == 1 { 1 } else { QUERIES / group };
-        let queries = group * tile;
+        let span = smaller(SPAN, rows);
+        // More queries at a time share what a product reads, at the price of scratch memory: what is worth a small
+        // batch to the caller is worth a small tile here.
+        let most = smaller(larger(options.batch, FEW_QUERIES), QUERIES);
+        let queries = smaller(group * larger(smaller(most / group, options.batch), 1), most);
         let mut layout = Self {
             options: *options,
             head_numbers: match options.cache {
@@ -169,7 +178,8 @@ impl Layout {
             projected_stride: padded_rows(larger(description.qkv_rows(), description.up_rows())),
             out_stride: padded_rows(width),
             logits_stride: padded_rows(description.vocabulary as usize),
-            scores_stride: rows,
+            positions: rows,
+            span,
             values_stride: padded_rows(head),
             width,
             rotary_pairs: description.rotary_width as usize / 2,
@@ -178,7 +188,7 @@ impl Layout {
                 cols: larger(larger(width, description.query_width()), hidden),
             },
             query_shape: ActivationShape { tokens: queries, cols: head },
-            weight_shape: ActivationShape { tokens: 2 * queries, cols: rows },
+            weight_shape: ActivationShape { tokens: 2 * queries, cols: span },
             total: 0,
         };
         layout.total = layout.bytes();
@@ -187,6 +197,11 @@ impl Layout {
 
     const fn is_i8(&self) -> bool {
         matches!(self.options.cache, CacheKind::I8)
+    }
+
+    /// Attention scores of one worker: an f32 cache is read one query at a time.
+    pub(crate) const fn scores_len(&self) -> usize {
+        if self.is_i8() { self.queries * self.span } else { self.span }
     }
 
     /// Lengths in elements of the f32 parts, in the order of [`Layout::carve`].
@@ -201,7 +216,7 @@ impl Layout {
             batch.saturating_mul(self.out_stride),
             batch.saturating_mul(self.rotary_pairs),
             self.options.logits.saturating_mul(self.logits_stride),
-            workers.saturating_mul(self.queries).saturating_mul(self.scores_stride),
+            workers.saturating_mul(self.scores_len()),
             if self.is_i8() { workers.saturating_mul(2 * self.queries * self.values_stride) } else { 0 },
             if self.is_i8() { self.values_stride } else { 0 },
         ]

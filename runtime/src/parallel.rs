@@ -91,13 +91,21 @@ impl<'a> Columns<'a> {
     pub unsafe fn part(&self, columns: Range<usize>) -> Columns<'_> {
         let start = columns.start.clamp(self.columns.start, self.columns.end);
         let end = columns.end.clamp(start, self.columns.end);
-        Columns {
-            data: self.data,
-            tokens: self.tokens,
-            stride: self.stride,
-            columns: start..end,
-            buffer: PhantomData,
-        }
+        Columns { columns: start..end, ..*self }
+    }
+
+    /// The tokens `tokens` as a value that another worker can own; its first token is the first of them.
+    ///
+    /// # Panics
+    /// If there are not that many tokens.
+    ///
+    /// # Safety
+    /// - While they live, nobody else (this value included) touches this value's columns of those tokens.
+    pub unsafe fn tokens_part(&self, tokens: Range<usize>) -> Columns<'_> {
+        assert!(tokens.start <= tokens.end && tokens.end <= self.tokens);
+        // SAFETY: that token, or the end of the last, is inside the buffer (`new`) or one past its end.
+        let data = unsafe { self.data.add(tokens.start * self.stride) };
+        Columns { data, tokens: tokens.len(), columns: self.columns.clone(), ..*self }
     }
 
     /// Columns `columns` of `token`.
@@ -129,6 +137,19 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Runs `job(worker, count)` on `count` workers, `most` of them at most.
+pub fn split(workers: &dyn Workers, most: usize, job: impl Fn(usize, usize) + Sync) {
+    let count = workers.count().min(most).max(1);
+    if count == 1 {
+        return job(0, 1);
+    }
+    workers.run(&|worker| {
+        if worker < count {
+            job(worker, count);
+        }
+    });
+}
+
 /// Runs `job(part of out, blocks)` on every worker, the row blocks `0..blocks` shared out among them.
 pub fn over_blocks(
     workers: &dyn Workers,
@@ -136,20 +157,14 @@ pub fn over_blocks(
     out: &mut Columns<'_>,
     job: impl Fn(&mut Columns<'_>, Range<usize>) + Sync,
 ) {
-    let count = workers.count().min(blocks).max(1);
-    if count == 1 {
-        return job(out, 0..blocks);
-    }
     let out = &*out;
-    workers.run(&|worker| {
-        if worker < count {
-            let own = share(blocks, worker, count);
-            let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
-            // SAFETY: the shares of two workers do not overlap, nor do their columns, because they saturate; `out` is
-            // not used until all have returned.
-            let mut part = unsafe { out.part(columns) };
-            job(&mut part, own);
-        }
+    split(workers, blocks, |worker, count| {
+        let own = share(blocks, worker, count);
+        let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
+        // SAFETY: the shares of two workers do not overlap, nor do their columns, because they saturate; `out` is
+        // not used until all have returned.
+        let mut part = unsafe { out.part(columns) };
+        job(&mut part, own);
     });
 }
 

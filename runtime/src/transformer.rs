@@ -3,7 +3,7 @@
 use crate::attention::{Chunk, Scratch, attend};
 use crate::cache::Cache;
 use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
-use crate::kernels::{Kernels, Pairing};
+use crate::kernels::{Kernels, Pairing, lanes};
 use crate::layout::{Layout, Parts, Quantized};
 use crate::math;
 use crate::ops::{Vectors, project};
@@ -228,24 +228,23 @@ impl<K: Kernels> Pass<'_, '_, K> {
 
     /// Rotates queries and keys by their positions, and scales the queries.
     fn rotate(&self, buffers: &mut Buffers<'_>) {
-        let width = self.description.head_width as usize;
         let pairs = self.layout.rotary_pairs;
         let query_width = self.description.query_width();
         let rotated = query_width + self.description.kv_width();
         for token in 0..self.tokens {
             let row = &mut buffers.projected[token * self.layout.projected_stride..][..rotated];
-            if let Positions::Rotary(pairing) = self.description.positions {
-                let cos = &buffers.cos[token * pairs..][..pairs];
-                let sin = &buffers.sin[token * pairs..][..pairs];
-                self.rotate_heads(row, width, cos, sin, pairing);
-            }
-            self.kernels.scale(&mut row[..query_width], self.description.attention_scale);
-        }
-    }
-
-    fn rotate_heads(&self, row: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
-        for head in row.chunks_exact_mut(width) {
-            self.kernels.rotate(&mut head[..2 * cos.len()], cos, sin, pairing);
+            let cos = &buffers.cos[token * pairs..][..pairs];
+            let sin = &buffers.sin[token * pairs..][..pairs];
+            // One call for all heads: a head of 8 is a few instructions.
+            self.kernels.enter(
+                #[inline(always)]
+                || {
+                    if let Positions::Rotary(pairing) = self.description.positions {
+                        rotate_heads(row, self.description.head_width as usize, cos, sin, pairing);
+                    }
+                    lanes::scale(&mut row[..query_width], self.description.attention_scale);
+                },
+            );
         }
     }
 
@@ -302,6 +301,13 @@ impl<K: Kernels> Pass<'_, '_, K> {
                 NormKind::Layer => self.kernels.layer_norm(x, weight, bias, epsilon, out),
             }
         }
+    }
+}
+
+#[inline(always)]
+fn rotate_heads(row: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+    for head in row.chunks_exact_mut(width) {
+        lanes::rotate(&mut head[..2 * cos.len()], cos, sin, pairing);
     }
 }
 

@@ -1,11 +1,11 @@
 //! The published worked examples that the runtime's own operations can be driven with.
 //!
 //! In other files: the sampler's, `sampler_golden.rs`; the quantizers', `quant_golden.rs`; those of whole models and
-//! tokenizers, `seeds_models.rs`. Areas that have nothing to drive here, and why:
+//! tokenizers, `seeds_models.rs`; energy's, `energy_golden.rs`. Areas that have nothing to drive here, and why:
 //! - `attention.additive`, `attention.linear_causal`, `position.sinusoidal`, `.wavelength`, `.shift`, `.alibi`,
 //!   `.t5_bucket`, `activation.gate`, `rnn.*`, `moe.*`, `adapter.*`, `crf.*`, `head.*`, `linear.conv1d_pool`,
 //!   `norm.batch_fold`, `decode.beam*`, `.contrastive*`, `.speculative`, `adaptive.*`: no such operation in the runtime;
-//! - `attention.memory`, `.cost`, `.connections`, `energy.*`, `roofline.*`, `size.ratio*`, `.sparse`, `.n_of_m`: arithmetic
+//! - `attention.memory`, `.cost`, `.connections`, `roofline.*`, `size.ratio*`, `.sparse`, `.n_of_m`: arithmetic
 //!   about models, not in them; `size.weights` counts scales of other widths than the file's;
 //! - `quant.affine*`, `.fake_quant`, `.calibrate_percentile`, `.calibrate_running`, `.codebook*`, `.kmeans_1d`, `.qat_step`:
 //!   the file knows symmetric scales only, and nothing is trained;
@@ -16,6 +16,7 @@
 //!   training, which are the converter's.
 
 use serde_json::Value;
+use whit::kernels::lanes::Softmax;
 use whit::kernels::{Activation, Kernels, Pairing, Scalar, lanes};
 use whit::math;
 use whit::parallel::Columns;
@@ -23,11 +24,23 @@ use whit::quant::pack_block_i8;
 use whit::tensor::{ActivationShape, ActivationsMut, LANES, MatrixF32, MatrixI8};
 use whit_tests::examples::{assert_expected, assert_near, examples, list, matrix, number, vector};
 
-/// Softmax as attention computes it.
+/// Softmax as attention computes it, in one span.
 fn softmax(scores: &[f32]) -> Vec<f32> {
-    let mut weights = scores.to_vec();
-    let sum = lanes::exp_scores(&mut weights);
-    weights.iter().map(|weight| weight / sum).collect()
+    softmax_in_spans(scores, scores.len().max(1))
+}
+
+/// Softmax as attention computes it, `span` scores at a time.
+fn softmax_in_spans(scores: &[f32], span: usize) -> Vec<f32> {
+    let mut softmax = Softmax::EMPTY;
+    let mut weights: Vec<f32> = vec![];
+    for scores in scores.chunks(span) {
+        let mut scores = scores.to_vec();
+        softmax.extend(&mut scores);
+        lanes::scale(&mut weights, softmax.correction);
+        weights.extend(scores);
+    }
+    lanes::scale(&mut weights, 1.0 / softmax.sum);
+    weights
 }
 
 /// A matrix of one row × a vector.
@@ -58,7 +71,9 @@ fn scores(query: &[f32], keys: &[Vec<f32>], scale: f32) -> Vec<f32> {
 /// softmax(scores) · values.
 fn attend(scores: &[f32], values: &[Vec<f32>]) -> Vec<f32> {
     let (values, mut out) = (&values[..scores.len()], vec![0.0; values[0].len()]);
-    lanes::attend_f32(&mut scores.to_vec(), &values.concat(), &mut out);
+    let mut softmax = Softmax::EMPTY;
+    lanes::attend_f32(&mut scores.to_vec(), &values.concat(), &mut softmax, &mut out);
+    lanes::scale(&mut out, 1.0 / softmax.sum);
     out
 }
 
@@ -86,7 +101,10 @@ fn softmax_of_scores() {
         assert_expected(&example, "probs", &softmax(&vector(&example["inputs"]["logits"])));
     }
     for example in examples("attention.online_softmax").expect("the data is there") {
-        assert_expected(&example, "probs", &softmax(&vector(&example["inputs"]["scores"])));
+        for span in 1..=3 {
+            let probabilities = softmax_in_spans(&vector(&example["inputs"]["scores"]), span);
+            assert_expected(&example, "probs", &probabilities);
+        }
     }
 }
 

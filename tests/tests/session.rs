@@ -1,5 +1,6 @@
 //! A session's state is a value and its results are bits: whatever the pieces, backend, workers or company.
 
+use whit::format::Description;
 use whit::kernels::Backend;
 use whit::parallel::{Inline, Workers};
 use whit::threads::ThreadPool;
@@ -71,6 +72,43 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
                 }
             }
         }
+    }
+}
+
+/// Attention takes positions in spans of 256: 600 are two and a part of a third.
+#[test]
+fn pieces_batches_and_workers_never_change_a_bit_over_several_spans() {
+    let pool = ThreadPool::new(2).expect("threads start");
+    for window in [20, 300, 0] {
+        let description = Description { context: 600, layers: 1, window, ..awkward() };
+        let bytes = model(&description, encodings()[2].1, SEED);
+        let parsed = Model::parse(&bytes).expect("the writer's files parse");
+        let tokens = tokens(600, description.vocabulary);
+        for cache in [CacheKind::F32, CacheKind::I8] {
+            let base = SessionOptions { cache, batch: 1, ..parsed.options(600) };
+            let expected = logits(&parsed, &Inline, base, &tokens, 1);
+            for (batch, piece) in [(7, 600), (128, 600), (128, 250)] {
+                let options = SessionOptions { batch, logits: 9, workers: 2, ..base };
+                let got = logits(&parsed, &pool, options, &tokens, piece);
+                assert!(got == expected, "window {window}, {cache:?} cache, {batch} in pieces of {piece}");
+            }
+        }
+    }
+}
+
+#[test]
+fn beyond_one_span_only_the_cache_and_the_history_grow_with_the_context() {
+    let description = Description { context: 4096, ..awkward() };
+    let bytes = model(&description, encodings()[2].1, SEED);
+    let model = Model::parse(&bytes).expect("the writer's files parse");
+    for cache in [CacheKind::F32, CacheKind::I8] {
+        let scratch = |context| {
+            let options = SessionOptions { cache, ..model.options(context) };
+            let size = model.arena_size(&options).expect("possible");
+            size - model.cache_size(&options).expect("possible") - size_of::<u32>() * context
+        };
+        assert!(scratch(128) < scratch(256));
+        assert_eq!(scratch(256), scratch(4096));
     }
 }
 

@@ -104,6 +104,12 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Every single measurement.
     pub samples: Samples,
+    /// Energy, if it was asked for: measured, with the source that measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<crate::energy::method::Report>,
+    /// Energy on another device, if that was asked for: never measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<crate::energy::model::Estimate>,
 }
 
 /// Every single measurement.

@@ -24,7 +24,7 @@ pub(super) struct Subject<'a> {
     arena_bytes: usize,
     pub(super) pool: &'a ThreadPool,
     pub(super) prompt: Vec<Token>,
-    decoded: Vec<Token>,
+    pub(super) decoded: Vec<Token>,
 }
 
 /// Passes that make a run of prefill and one of decode.
@@ -149,6 +149,8 @@ impl<'a> Subject<'a> {
             date: origin::now(),
             notes: vec![],
             samples: Samples { figures, token_ms },
+            energy: None,
+            estimate: None,
         }
     }
 }

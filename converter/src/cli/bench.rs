@@ -6,6 +6,7 @@ mod sweep;
 mod text;
 
 use super::compute::{BATCH, Cache};
+use super::energy_args::{self, EnergyArgs};
 use super::failure::Failure;
 use super::output::{note, print, print_json};
 use super::progress::Progress;
@@ -30,11 +31,13 @@ use whit::kernels::Backend;
 /// decode_macs_per_token, prefill_gmac_per_s, integer_peak_gmac_per_s, integer_peak_instructions, integer_peak_share,
 /// arena_bytes, weights_mapped_bytes, peak_rss_bytes (of this model alone), cpu_share, start (whole processes of `whit
 /// run`), contexts, thread_sweep, backend_sweep, summaries (median, low and high end of the interval, cv, runs),
-/// stability, machine, before and after (its state), version, commit, date, notes, samples (every single measurement).
+/// stability, machine, before and after (its state), version, commit, date, notes, samples (every single
+/// measurement), energy (source, describes, window_seconds, idle_seconds, idle_watts_before, idle_watts_after, works: name,
+/// unit, windows, units, gross_joules, net_joules, net_joules_range, watts, samples_per_s), estimate (never measured).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The .whit files
-    #[arg(required_unless_present = "compare", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["compare", "energy"], value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Compare two measurements that --json printed: ratios, their 95 % intervals, and whether they are more than noise
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with = "files")]
@@ -44,6 +47,8 @@ pub(super) struct Args {
     allow_different: bool,
     #[command(flatten)]
     measure: Measure,
+    #[command(flatten)]
+    energy: EnergyArgs,
     /// Report as JSON
     #[arg(long)]
     json: bool,
@@ -143,18 +148,27 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if args.in_process {
         return measure_here(&args);
     }
+    if args.energy.list(args.json)? {
+        return Ok(());
+    }
+    if args.files.is_empty() {
+        return Err(Failure::Usage("expected a FILE to measure the energy of".to_owned()));
+    }
+    let mut energy = args.energy.open()?;
+    let options = args.measure.options(args.measure.threads[0], args.measure.backends()?[0])?;
     let mut reports = Vec::new();
     for file in &args.files {
-        let report = sweep::measure(file, &args.measure)?;
+        let mut report = sweep::measure(file, &args.measure)?;
+        energy.add(&mut report, file, &options)?;
         if !args.json && !args.markdown {
-            print(text::report(&report))?;
+            print(format_args!("{}{}", text::report(&report), energy_args::text(&report)))?;
         }
         reports.push(report);
     }
     if args.json {
         print_json(&reports)?;
     } else if args.markdown {
-        print(markdown::reports(&reports))?;
+        print(format_args!("{}{}", markdown::reports(&reports), energy_args::markdown(&reports)))?;
     } else {
         print(text::machine(&reports))?;
     }

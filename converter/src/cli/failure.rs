@@ -1,6 +1,7 @@
 //! How a command ends when it does not succeed.
 
 use super::output::note;
+use crate::energy::EnergyError;
 use crate::export::ExportError;
 use std::fmt::Display;
 use std::io;
@@ -14,6 +15,8 @@ pub(super) enum Failure {
     Failed(String),
     /// It was asked for what does not exist. Exit code 2.
     Usage(String),
+    /// Nothing there measures energy, or it may not be read; the message says what was looked for. Exit code 3.
+    NoSource(String),
     /// Whoever read stdout has seen enough. Exit code 0.
     Closed,
     /// The report that was printed says it all. Exit code 1.
@@ -43,6 +46,7 @@ impl Failure {
         let (code, message) = match self {
             Self::Failed(message) => (1, message),
             Self::Usage(message) => (2, message),
+            Self::NoSource(message) => (3, message),
             Self::Closed => return ExitCode::SUCCESS,
             Self::Reported => return ExitCode::FAILURE,
             Self::Interrupted => (super::interrupt::EXIT_CODE, "interrupted; nothing was written".to_owned()),
@@ -57,6 +61,19 @@ impl From<ExportError> for Failure {
         match error {
             ExportError::Stopped => Self::Interrupted,
             error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<EnergyError> for Failure {
+    fn from(error: EnergyError) -> Self {
+        let message = error.to_string();
+        match error {
+            EnergyError::Absent(_) | EnergyError::Denied { .. } => {
+                Self::NoSource(message.trim_end().to_owned())
+            }
+            EnergyError::Usage(_) => Self::Usage(message),
+            _ => Self::Failed(message),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The command line: arguments in, text or JSON out. Data goes to stdout; progress, notes and errors to stderr.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage. A reader that closes the pipe early is no failure.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no source of energy. A reader that closes the pipe early is no failure.
 
 mod bench;
 mod compute;
 mod conversion;
+mod energy;
+mod energy_args;
 mod eval;
 mod failure;
 mod import;
@@ -25,7 +27,8 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "whit", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage."
+    after_help = "Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, \
+                  3 no source of energy."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -40,6 +43,7 @@ enum Command {
     Verify(verify::Args),
     Eval(eval::Args),
     Bench(bench::Args),
+    Energy(energy::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Energy(args) => energy::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

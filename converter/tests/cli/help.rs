@@ -5,7 +5,7 @@
 use crate::command::{say, succeed};
 use std::path::Path;
 
-const COMMANDS: [&str; 6] = ["run", "import", "inspect", "verify", "eval", "bench"];
+const COMMANDS: [&str; 7] = ["run", "import", "inspect", "verify", "eval", "bench", "energy"];
 
 #[test]
 fn help_texts_are_those_on_record() {

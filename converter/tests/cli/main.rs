@@ -3,6 +3,7 @@
 
 mod bench;
 mod command;
+mod energy;
 mod failures;
 mod help;
 mod made_up;

@@ -29,6 +29,7 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 pub use backend::{Backend, WithKernels};
 use core::ops::Range;
+use lanes::Softmax;
 pub use scalar::Scalar;
 
 /// What a core must be able to do. All methods compute the same bits on every backend.
@@ -163,10 +164,10 @@ pub trait Kernels: Copy + Send + Sync {
     }
 
     /// See [`lanes::attend_f32`].
-    fn attend_f32(self, scores: &mut [f32], values: &[f32], out: &mut [f32]) {
+    fn attend_f32(self, scores: &mut [f32], values: &[f32], softmax: &mut Softmax, out: &mut [f32]) {
         self.enter(
             #[inline(always)]
-            || lanes::attend_f32(scores, values, out),
+            || lanes::attend_f32(scores, values, softmax, out),
         );
     }
 
@@ -175,13 +176,14 @@ pub trait Kernels: Copy + Send + Sync {
         self,
         scores: &mut [f32],
         value_scale: &[f32],
+        softmax: &mut Softmax,
         skip: usize,
         query: usize,
         out: &mut ActivationsMut<'_>,
     ) {
         self.enter(
             #[inline(always)]
-            || lanes::weights_i8(scores, value_scale, skip, query, out),
+            || lanes::weights_i8(scores, value_scale, softmax, skip, query, out),
         );
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn activation(fields: &mut Fields, name: &str, default: &str) -> Acti
 }
 
 /// Reads how many positions the model was made for, at most what the format can say: Llama 3.1 says 131,072, one
-/// more than an exact i32 sum of attention over an int8 cache allows.
+/// more.
 pub(super) fn context(fields: &mut Fields, name: &str, default: Option<u32>) -> u32 {
     fields.count(name, default, 1 << 24).min(131_071)
 }

@@ -2,6 +2,7 @@
 
 use super::cases::{LENGTHS, SHAPES, SPECIAL};
 use super::{Mismatch, Random, Room, difference};
+use crate::kernels::lanes::Softmax;
 use crate::kernels::{Activation, Kernels, Pairing, Scalar};
 use crate::parallel::Columns;
 use crate::tensor::{ActivationShape, ActivationsMut, LANES, MatrixF16, MatrixF32, padded_rows};
@@ -144,8 +145,17 @@ impl Vectors {
         mismatch("scores_f32", PADDED, self.len, 1, &found, &expected)?;
         let Operands { found: out, expected: out_expected, .. } = operands;
         let values = &cache[..POSITIONS * self.len];
-        Scalar.attend_f32(&mut expected[..POSITIONS], values, out_expected);
-        kernels.attend_f32(&mut found[..POSITIONS], values, out);
+        out.fill(0.0);
+        out_expected.fill(0.0);
+        let mut softmax = [Softmax::EMPTY; 2];
+        // Two spans, so that the second corrects the first.
+        for span in [0..LANES, LANES..POSITIONS] {
+            let values = &values[span.start * self.len..span.end * self.len];
+            Scalar.attend_f32(&mut expected[span.clone()], values, &mut softmax[0], out_expected);
+            kernels.attend_f32(&mut found[span], values, &mut softmax[1], out);
+        }
+        let softmax = softmax.map(|softmax| [softmax.sum, softmax.correction]);
+        mismatch("attend_f32: softmax", POSITIONS, self.len, 1, &softmax[1], &softmax[0])?;
         mismatch("attend_f32: scores", POSITIONS, self.len, 1, &found, &expected)?;
         mismatch("attend_f32", POSITIONS, self.len, 1, out, out_expected)?;
         Ok(Some(()))
@@ -169,12 +179,16 @@ impl Vectors {
                     kernels.quantize(x, token, &mut by_kernels);
                 }
             } else {
+                let mut softmax = [Softmax::EMPTY; 2];
                 for query in 0..tokens / 2 {
                     expected.copy_from_slice(x);
                     found.copy_from_slice(x);
-                    Scalar.weights_i8(expected, y, SKIP * query, query, &mut by_scalar);
-                    kernels.weights_i8(found, y, SKIP * query, query, &mut by_kernels);
+                    let skip = SKIP * query;
+                    Scalar.weights_i8(expected, y, &mut softmax[0], skip, query, &mut by_scalar);
+                    kernels.weights_i8(found, y, &mut softmax[1], skip, query, &mut by_kernels);
                 }
+                let softmax = softmax.map(|softmax| [softmax.sum, softmax.correction]);
+                mismatch("weights_i8: softmax", 1, self.len, tokens, &softmax[1], &softmax[0])?;
             }
             same_vectors(name, shape, &by_kernels, &by_scalar)?;
         }
