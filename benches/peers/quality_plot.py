@@ -3,7 +3,7 @@
 import math
 
 KINDS = {
-    "whit": ("whit", "#c2410c", "circle"),
+    "whit": ("whit, ✓ calibrated", "#c2410c", "circle"),
     "llama.cpp": ("llama.cpp, as its quantizer makes them", "#1d4ed8", "square"),
     "ideal": ("ggml's rounding, as if rows were no obstacle", "#60a5fa", "square"),
 }
@@ -12,15 +12,24 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 560, 70, 30, 90, 56
 LEAST = 1e-4
 
 
+# In this order.
+SHORT = [
+    (" without fall-backs", ""), ("int8, down f16 but in layer 3", "int8, down f16"), (", groups of ", " g"),
+    ("out and up of layer 0 int4", "some int4"), (", embedding int4", ", embedding too"), (", calibrated", " ✓"),
+]  # fmt: skip
+
+
 def short(line: dict) -> str:
-    name = line["format"].replace(" without fall-backs", "").replace("groups of ", "g").replace(", embedding", " e")
-    return name if len(name) <= 30 else name.split(",")[0] + " mixed"
+    name = line["format"]
+    for long, brief in SHORT:
+        name = name.replace(long, brief)
+    return name
 
 
 def picture(lines: list[dict]) -> str:
     shown = [line for line in lines if line["bytes"] < 400_000]
     added = lambda line: max((line.get("f32") or line["f16"])["increase"], LEAST)
-    span = lambda values: (math.log10(min(values)) - 0.03, math.log10(max(values)) + 0.06)
+    span = lambda values: (math.log10(min(values)) - 0.09, math.log10(max(values)) + 0.05)
     (x0, x1), (y0, y1) = span([line["bytes"] for line in shown]), span([added(line) for line in shown])
     x = lambda value: LEFT + (WIDTH - LEFT - RIGHT) * (math.log10(value) - x0) / (x1 - x0)
     y = lambda value: HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (math.log10(value) - y0) / (y1 - y0)
@@ -43,17 +52,19 @@ def picture(lines: list[dict]) -> str:
                 parts.append(f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="#eee"/>')
                 parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end" fill="#555">{value:g}</text>')
     for line in shown:
-        parts += dot(x(line["bytes"]), y(added(line)), line["engine"], short(line))
+        parts += dot(x(line["bytes"]), y(added(line)), line["engine"], short(line), line["engine"] == "whit")
     for at, (engine, (name, _, _)) in enumerate(KINDS.items()):
-        parts += dot(LEFT + 10 + (0, 80, 350)[at], 60, engine, name)
+        parts += dot(LEFT + 10 + (0, 150, 420)[at], 60, engine, name)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def dot(x: float, y: float, engine: str, label: str) -> list[str]:
+def dot(x: float, y: float, engine: str, label: str, left: bool = False) -> list[str]:
     _, color, shape = KINDS[engine]
     mark = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{color}"/>'
         if shape == "circle"
         else f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{color}"/>'
     )
-    return [mark, f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{color}">{label}</text>']
+    # whit's labels to the left, the peers' to the right: they meet where both have much to say.
+    at, anchor = (x - 8, "end") if left else (x + 8, "start")
+    return [mark, f'<text x="{at:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" fill="{color}">{label}</text>']
