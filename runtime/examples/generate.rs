@@ -1,7 +1,7 @@
 //! The whole of a program with a model in it: `generate FILE [PROMPT] [TOKENS]` prints what the model writes.
 //!
-//! The file is read into memory here, which needs nothing but `std`; a program that maps it starts sooner. CI builds
-//! this stripped, and asserts how much code a model costs an application (`tests/tests/footprint.rs`).
+//! The file is read into memory here, which needs nothing but `std`; a program that maps it starts sooner. CI builds it
+//! with the profile `small` and asserts how much code a model costs a program (`.ci/run footprint`).
 
 use std::error::Error;
 use std::fs::File;
