@@ -48,7 +48,7 @@ impl Measurement {
         self.decode.extend(samples("decode_tokens_per_s"));
         self.prefill.extend(samples("prefill_tokens_per_s"));
         let works = report.energy.iter().flat_map(|energy| &energy.works);
-        let decode = works.filter(|work| work.name == "decode").map(|work| work.net_joules).last();
+        let decode = works.filter(|work| work.name == "decode").map(|work| work.net_joules).next_back();
         self.joules_per_token = decode.or(self.joules_per_token);
         self.setting = format!(
             "{}; {}, {} threads, {} and {} tokens",
