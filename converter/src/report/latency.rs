@@ -71,7 +71,7 @@ impl Measurement {
 /// Measures every file in each of `rounds` rounds, so that what else the machine does meets all of them.
 ///
 /// # Errors
-/// As [`bench`].
+/// As [`bench`](fn@crate::bench::bench).
 pub fn measure(
     files: &[&Path],
     options: &Options,
