@@ -114,6 +114,19 @@ impl<'a> Activations<'a> {
     }
 }
 
+/// Room for one quantized vector.
+#[derive(Debug)]
+pub(crate) struct RowMut<'a> {
+    /// Values of 64 columns each, padding included.
+    pub(crate) data: &'a mut [[i8; 64]],
+    /// The four sums of 16 values each of every 64; empty where they are not kept.
+    pub(crate) sums: &'a mut [[i16; 4]],
+    /// Sum of all values.
+    pub(crate) total: &'a mut i32,
+    /// The value of one step.
+    pub(crate) scale: &'a mut f32,
+}
+
 /// Room for [`Activations`]: what a quantizing kernel fills.
 #[derive(Debug)]
 pub struct ActivationsMut<'a> {
@@ -193,6 +206,24 @@ impl<'a> ActivationsMut<'a> {
         }
         self.totals[token..][..N].copy_from_slice(&totals);
         self.scale[token..][..N].copy_from_slice(&scale);
+    }
+
+    /// The rows of `N` tokens from `token` on, to be written as they are.
+    #[inline(always)]
+    pub(crate) fn rows_mut<const N: usize>(&mut self, token: usize) -> [RowMut<'_>; N] {
+        let (stride, lines) = (self.shape.stride() / 64, self.shape.padded_cols() / 64);
+        let mut data = &mut self.data.as_chunks_mut().0[token * stride..][..N * stride];
+        let mut sums = self.sums.as_chunks_mut().0.get_mut(token * stride..).unwrap_or_default();
+        let mut rows = self.totals[token..].iter_mut().zip(&mut self.scale[token..]);
+        core::array::from_fn(
+            #[inline(always)]
+            |_| {
+                let (total, scale) = rows.next().expect("the caller's tokens are there");
+                let data = data.split_off_mut(..stride).expect("there are N strides");
+                let sums = sums.split_off_mut(..stride).unwrap_or_default();
+                RowMut { data: &mut data[..lines], sums, total, scale }
+            },
+        )
     }
 
     /// The filled vectors, for reading.

@@ -130,17 +130,10 @@ impl<'a> Plan<'a> {
                 // SAFETY: each unit is another head or side, and one worker's alone.
                 let mut side = unsafe { cache.side(chunk.layer * kv_heads + unit % kv_heads, side) };
                 let at = (kv_heads * self.group + unit) * width;
-                kernels.enter(
-                    #[inline(always)]
-                    || {
-                        for token in 0..chunk.tokens {
-                            side.store(
-                                chunk.position + token,
-                                &chunk.qkv[token * chunk.stride + at..][..width],
-                            );
-                        }
-                    },
-                );
+                for token in 0..chunk.tokens {
+                    let x = &chunk.qkv[token * chunk.stride + at..][..width];
+                    side.store(kernels, chunk.position + token, x);
+                }
             }
         });
     }

@@ -3,7 +3,7 @@
 //! packing of int8; or plain f32, `[positions / 16][head][16]` and `[positions][head]`.
 #![allow(unsafe_code, reason = "workers store disjoint heads of one cache")]
 
-use crate::kernels::lanes::quantize_each;
+use crate::kernels::Kernels;
 use crate::layout::{CacheKind, Layout};
 use crate::parallel::Shared;
 use crate::tensor::{LANES, MatrixI8, padded_rows};
@@ -204,13 +204,13 @@ pub(crate) enum HeadSide<'a> {
 impl HeadSide<'_> {
     /// Puts the key or the value of `position` into the cache.
     #[inline(always)]
-    pub(crate) fn store(&mut self, position: usize, x: &[f32]) {
+    pub(crate) fn store<K: Kernels>(&mut self, kernels: K, position: usize, x: &[f32]) {
         match self {
             Self::I8(shape, Side::Keys, keys, scales) => {
-                scales[position] = store_key_i8(*shape, keys, position, x);
+                scales[position] = store_key_i8(kernels, *shape, keys, position, x);
             }
             Self::I8(shape, Side::Values, values, scales) => {
-                scales[position] = store_value_i8(*shape, values, position, x);
+                scales[position] = store_value_i8(kernels, *shape, values, position, x);
             }
             Self::F32(shape, Side::Keys, keys) => {
                 let block = &mut keys[position / LANES * LANES * shape.width..][..LANES * shape.width];
@@ -226,11 +226,17 @@ impl HeadSide<'_> {
 }
 
 #[inline(always)]
-fn store_key_i8(shape: HeadShape, keys: &mut [i8], position: usize, key: &[f32]) -> f32 {
+fn store_key_i8<K: Kernels>(
+    kernels: K,
+    shape: HeadShape,
+    keys: &mut [i8],
+    position: usize,
+    key: &[f32],
+) -> f32 {
     let (block, lane) = (position / LANES, position % LANES);
     let steps = shape.width.div_ceil(4);
     let keys = &mut keys[block * steps * 64..][..steps * 64];
-    quantize_each(
+    kernels.quantize_each(
         key,
         #[inline(always)]
         |i, values| {
@@ -242,18 +248,21 @@ fn store_key_i8(shape: HeadShape, keys: &mut [i8], position: usize, key: &[f32])
 }
 
 #[inline(always)]
-fn store_value_i8(shape: HeadShape, values: &mut [i8], position: usize, value: &[f32]) -> f32 {
+fn store_value_i8<K: Kernels>(
+    kernels: K,
+    shape: HeadShape,
+    values: &mut [i8],
+    position: usize,
+    value: &[f32],
+) -> f32 {
     let (step, byte) = (position / 4, position % 4);
-    let rows = values.chunks_exact_mut(LANES * shape.positions);
-    let mut blocks = rows.map(|row| &mut row[step * 64..][..64]);
-    quantize_each(
+    kernels.quantize_each(
         value,
         #[inline(always)]
-        |_, values| {
-            if let Some(block) = blocks.next() {
-                for (l, value) in values.into_iter().enumerate() {
-                    block[l * 4 + byte] = value;
-                }
+        |i, rounded| {
+            let block = &mut values[i * LANES * shape.positions + step * 64..][..64];
+            for (row, value) in block.as_chunks_mut::<4>().0.iter_mut().zip(rounded) {
+                row[byte] = value;
             }
         },
     )

@@ -14,12 +14,12 @@
 //!
 //! This is not a general libm: what the models do not use is not here.
 
-mod activation;
+pub(crate) mod activation;
 mod erf;
-mod exp;
+pub(crate) mod exp;
 pub mod fingerprint;
 mod log;
-mod round;
+pub(crate) mod round;
 mod sqrt;
 #[cfg(test)]
 mod sweep;

@@ -124,12 +124,12 @@ impl<'a> SharedQuantized<'a> {
 }
 
 impl Quantized<'_> {
-    /// Room for vectors of `shape`.
+    /// Room for vectors of `shape` that meet no int4 matrix, and so need no sums.
     pub(crate) fn activations(&mut self, shape: ActivationShape) -> ActivationsMut<'_> {
-        self.room(shape, true)
+        self.room(shape, false)
     }
 
-    /// As [`Quantized::activations`]; without `sums`, for vectors that meet no int4 matrix.
+    /// As [`Quantized::activations`], with `sums` if they are asked for.
     fn room(&mut self, shape: ActivationShape, sums: bool) -> ActivationsMut<'_> {
         let sums = if sums { &mut *self.sums } else { &mut [] };
         ActivationsMut::new(shape, self.data, sums, self.totals, self.scale)

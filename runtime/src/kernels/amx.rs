@@ -11,9 +11,10 @@ mod products;
 mod tiles;
 mod unpack;
 
-use super::{Avx512, Kernels};
+use super::lanes::Softmax;
+use super::{Activation, Avx512, Kernels};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
 
 /// Fewest multiplications that are worth a configuration of the tiles (74 ns): with 64 × 64 int8 weights and 8 tokens
@@ -93,6 +94,35 @@ impl Kernels for Amx {
         }
         // SAFETY: `new` saw every feature, and so many multiplications have columns and tokens.
         unsafe { products::matmul_i4(matrix, x, blocks, out) }
+    }
+
+    fn quantize(self, x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
+        self.0.quantize(x, token, out);
+    }
+
+    #[inline]
+    fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
+        self.0.quantize_each(x, put)
+    }
+
+    fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+        self.0.rms_norm(x, weight, epsilon, out);
+    }
+
+    fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
+        self.0.activate_gated(activation, gate, up);
+    }
+
+    fn weights_i8(
+        self,
+        scores: &mut [f32],
+        value_scale: &[f32],
+        softmax: &mut Softmax,
+        skip: usize,
+        query: usize,
+        out: &mut ActivationsMut<'_>,
+    ) {
+        self.0.weights_i8(scores, value_scale, softmax, skip, query, out);
     }
 }
 

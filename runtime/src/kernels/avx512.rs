@@ -6,13 +6,16 @@
 //! exact whenever the sum itself fits (`MAX_COLS_I8`, `MAX_COLS_I4`).
 #![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
 
-use super::Kernels;
+mod floats;
+
 use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
 use super::features::cpu_features;
+use super::lanes::{self, Softmax};
 use super::scalar::finish;
 use super::sources::{Flipped, Grouped, Packed, Whole};
+use super::{Activation, Kernels};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -59,6 +62,46 @@ impl Kernels for Avx512 {
     ) {
         // SAFETY: `new` saw every feature.
         unsafe { matmul_i4(self, matrix, x, blocks, out) }
+    }
+
+    fn quantize(self, x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
+        // SAFETY: `new` saw every feature.
+        unsafe { floats::quantize(x, token, out) }
+    }
+
+    #[inline]
+    fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
+        // SAFETY: `new` saw every feature.
+        unsafe { floats::quantize_each(x, put) }
+    }
+
+    fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+        // SAFETY: `new` saw every feature.
+        unsafe { floats::rms_norm(x, weight, epsilon, out) }
+    }
+
+    fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
+        match activation {
+            // SAFETY: `new` saw every feature.
+            Activation::Silu => unsafe { floats::silu_gated(gate, up) },
+            _ => self.enter(
+                #[inline(always)]
+                || lanes::activate_gated(activation, gate, up),
+            ),
+        }
+    }
+
+    fn weights_i8(
+        self,
+        scores: &mut [f32],
+        value_scale: &[f32],
+        softmax: &mut Softmax,
+        skip: usize,
+        query: usize,
+        out: &mut ActivationsMut<'_>,
+    ) {
+        // SAFETY: `new` saw every feature.
+        unsafe { floats::weights_i8(scores, value_scale, softmax, skip, query, out) }
     }
 }
 

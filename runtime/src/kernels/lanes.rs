@@ -203,8 +203,14 @@ fn last_chunk<T: Copy + Default>(x: &[T]) -> [T; LANES] {
 
 /// Scale of int8 steps for values up to `absmax`, and its inverse; both 0 where the values are too small to matter.
 #[inline(always)]
-fn step_of(absmax: f32) -> (f32, f32) {
+pub(super) fn step_of(absmax: f32) -> (f32, f32) {
     if absmax < 1e-30 { (0.0, 0.0) } else { (absmax / 127.0, 127.0 / absmax) }
+}
+
+/// As [`step_of`], of steps for two digits.
+#[inline(always)]
+pub(super) fn wide_step_of(largest: f32) -> (f32, f32) {
+    if largest < 1e-30 { (0.0, 0.0) } else { (largest / WIDE_MAX as f32, WIDE_MAX as f32 / largest) }
 }
 
 /// As [`quantize`], handing columns `16 i ..` to `put(i, values)` instead of packing them; returns the scale.
@@ -368,10 +374,17 @@ impl Softmax {
     /// Takes in a span: `scores = exp(scores − max)`.
     #[inline(always)]
     pub fn extend(&mut self, scores: &mut [f32]) {
-        let max = larger(self.max, max_by(scores, |v| v));
+        let max = self.raise(max_by(scores, |v| v));
         for score in scores.iter_mut() {
             *score = math::exp_nonpositive(*score - max);
         }
+        self.add(sum_by(scores, |v| v));
+    }
+
+    /// The maximum, now that a span with this largest score is to be taken in.
+    #[inline(always)]
+    pub(super) fn raise(&mut self, largest: f32) -> f32 {
+        let max = larger(self.max, largest);
         // Nothing stands before the first span, and mostly the maximum holds. The exponential of the first, an underflow,
         // would take 150 cycles on x86: a tenth of a token of stories260K.
         self.correction = if max == self.max {
@@ -381,8 +394,14 @@ impl Softmax {
         } else {
             math::exp_nonpositive(self.max - max)
         };
-        self.sum = self.sum * self.correction + sum_by(scores, |v| v);
         self.max = max;
+        max
+    }
+
+    /// Adds the sum of the span's exponentials.
+    #[inline(always)]
+    pub(super) fn add(&mut self, sum: f32) {
+        self.sum = self.sum * self.correction + sum;
     }
 }
 
@@ -434,8 +453,7 @@ pub fn weights_i8(
         *weight *= s;
     }
     let largest = max_by(scores, |v| v);
-    let (scale, inverse) =
-        if largest < 1e-30 { (0.0, 0.0) } else { (largest / WIDE_MAX as f32, WIDE_MAX as f32 / largest) };
+    let (scale, inverse) = wide_step_of(largest);
     let weights = &*scores;
     out.fill(
         2 * query,

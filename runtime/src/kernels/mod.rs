@@ -2,7 +2,7 @@
 //!
 //! A backend is one file and one token type whose value proves that the CPU has the features. It brings the two
 //! integer matrix products and `enter`, which compiles a closure for its instruction set; the f32 operations are
-//! those of [`lanes`], inlined through `enter`. [`scalar`] is the definition.
+//! those of [`lanes`], inlined through `enter`, unless it has its own with the same bits. [`scalar`] is the definition.
 
 #[cfg(target_arch = "x86_64")]
 pub mod amx;
@@ -26,7 +26,7 @@ mod sources;
 
 pub use crate::architecture::{Activation, Pairing};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, ActivationsMut, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
 #[cfg(target_arch = "x86_64")]
 pub use amx::Amx;
 #[cfg(target_arch = "x86_64")]
@@ -103,6 +103,14 @@ pub trait Kernels: Copy + Send + Sync {
             #[inline(always)]
             || lanes::quantize(x, token, out),
         );
+    }
+
+    /// See [`lanes::quantize_each`]; `put` should be `#[inline(always)]`.
+    fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
+        self.enter(
+            #[inline(always)]
+            || lanes::quantize_each(x, put),
+        )
     }
 
     /// See [`lanes::rms_norm`].

@@ -30,15 +30,17 @@ pub fn sigmoid(x: f32) -> f32 {
     numerator / (1.0 + e)
 }
 
+/// What [`silu`] takes lesser inputs for: sigmoid is zero long before, and a finite factor keeps minus infinity from
+/// becoming NaN.
+pub(crate) const SILU_LOWEST: f32 = -128.0;
+
 /// x · sigmoid(x) (S. Elfwing et al., "Sigmoid-weighted linear units", arXiv 1702.03118).
 ///
 /// Error at most 3.3 ULP for x ≥ −87; below that, where sigmoid is subnormal, less than 2e-43.
 /// `silu(−∞)` is −0, the limit.
 #[inline(always)]
 pub fn silu(x: f32) -> f32 {
-    // sigmoid is zero long before; a finite factor keeps minus infinity from becoming NaN.
-    const LOWEST: f32 = -128.0;
-    let x = if x < LOWEST { LOWEST } else { x };
+    let x = if x < SILU_LOWEST { SILU_LOWEST } else { x };
     x * sigmoid(x)
 }
 

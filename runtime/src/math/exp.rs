@@ -6,21 +6,21 @@
 use super::round::SHIFT;
 
 /// 1 / ln 2.
-const LOG2_E: f32 = f32::from_bits(0x3fb8_aa3b);
+pub(crate) const LOG2_E: f32 = f32::from_bits(0x3fb8_aa3b);
 /// The first 15 bits of ln 2: its product with |n| ≤ 256 is exact, and so is `x - n * LN2_HI`.
-const LN2_HI: f32 = f32::from_bits(0x3f31_7200);
+pub(crate) const LN2_HI: f32 = f32::from_bits(0x3f31_7200);
 /// ln 2 − `LN2_HI`.
-const LN2_LO: f32 = f32::from_bits(0x35bf_be8e);
+pub(crate) const LN2_LO: f32 = f32::from_bits(0x35bf_be8e);
 
 // Minimax for (e^r - 1 - r) / r^2 on |r| <= 0.3475 with weight r^2 e^-r: relative error of e^r below 2^-28.
-const P2: f32 = f32::from_bits(0x3eff_fffe); // 0.49999994
-const P3: f32 = f32::from_bits(0x3e2a_aa45); // 0.16666515
-const P4: f32 = f32::from_bits(0x3d2a_ac28); // 0.041668087
-const P5: f32 = f32::from_bits(0x3c09_1f5f); // 0.008369296
-const P6: f32 = f32::from_bits(0x3ab5_6159); // 0.0013838216
+pub(crate) const P2: f32 = f32::from_bits(0x3eff_fffe); // 0.49999994
+pub(crate) const P3: f32 = f32::from_bits(0x3e2a_aa45); // 0.16666515
+pub(crate) const P4: f32 = f32::from_bits(0x3d2a_ac28); // 0.041668087
+pub(crate) const P5: f32 = f32::from_bits(0x3c09_1f5f); // 0.008369296
+pub(crate) const P6: f32 = f32::from_bits(0x3ab5_6159); // 0.0013838216
 
 /// e^-104 is below half the least subnormal, so everything at or below it rounds to zero.
-const LOWEST: f32 = -104.0;
+pub(crate) const LOWEST: f32 = -104.0;
 /// e^89 exceeds `f32::MAX`.
 const HIGHEST: f32 = 89.0;
 

@@ -4,7 +4,7 @@
 //! in its low bits, at the cost of one addition on any core.
 
 /// 1.5 × 2^23: the sum with any |x| < 2^22 lies in [2^23, 2^24), where the spacing of `f32` is one.
-pub(super) const SHIFT: f32 = f32::from_bits(0x4b40_0000);
+pub(crate) const SHIFT: f32 = f32::from_bits(0x4b40_0000);
 
 /// Rounds to the nearest integer, ties to even. Exact for every input.
 ///
