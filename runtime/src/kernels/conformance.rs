@@ -112,6 +112,23 @@ mod tests {
         std::println!("backends: {names:?}");
     }
 
+    /// Every remainder after whole vectors, lines and spans.
+    struct EveryLength;
+
+    impl WithKernels for EveryLength {
+        type Output = ();
+        fn call<K: Kernels>(self, kernels: K) {
+            let mut room = vec![0; ROOM / 8];
+            floats::vectors_of(1..=300, kernels, &mut room, &mut |message| panic!("{message}"))
+                .unwrap_or_else(|mismatch| panic!("{}: {mismatch}", K::NAME));
+        }
+    }
+
+    #[test]
+    fn operations_on_vectors_agree_with_scalar_at_every_length() {
+        Backend::available().for_each(|backend| backend.run(EveryLength));
+    }
+
     #[test]
     fn cases_without_room_are_reported() {
         let mut room = [0; 64];

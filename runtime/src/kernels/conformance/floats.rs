@@ -13,8 +13,27 @@ pub(super) fn run<K: Kernels>(
     memory: &mut [u64],
     report: &mut impl FnMut(&str),
 ) -> Result<(), Mismatch> {
+    vectors_of(LENGTHS, kernels, memory, report)?;
     for special in [false, true] {
-        for len in LENGTHS {
+        for (rows, cols) in SHAPES {
+            // The rows' edges are those of a block of 16; wide and tall at once adds nothing.
+            if rows * cols <= 10_000 && matmul(kernels, rows, cols, special, Room(memory))?.is_none() {
+                report("SKIP matmul_f32: not enough memory");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The operations on vectors at each of `lengths`.
+pub(super) fn vectors_of<K: Kernels>(
+    lengths: impl IntoIterator<Item = usize>,
+    kernels: K,
+    memory: &mut [u64],
+    report: &mut impl FnMut(&str),
+) -> Result<(), Mismatch> {
+    for len in lengths {
+        for special in [false, true] {
             let case = Vectors { len, special };
             for done in [
                 case.element_wise(kernels, Room(memory))?,
@@ -24,12 +43,6 @@ pub(super) fn run<K: Kernels>(
                 if done.is_none() {
                     report("SKIP f32 operations: not enough memory");
                 }
-            }
-        }
-        for (rows, cols) in SHAPES {
-            // The rows' edges are those of a block of 16; wide and tall at once adds nothing.
-            if rows * cols <= 10_000 && matmul(kernels, rows, cols, special, Room(memory))?.is_none() {
-                report("SKIP matmul_f32: not enough memory");
             }
         }
     }
@@ -161,12 +174,23 @@ impl Vectors {
         Ok(Some(()))
     }
 
-    /// The two operations that write quantized vectors, into several tokens.
+    /// The operations that quantize, those that write vectors into several tokens.
     fn quantized<K: Kernels>(self, kernels: K, mut room: Room<'_>) -> Result<Option<()>, Mismatch> {
         const SKIP: usize = 5;
         let Some(Operands { x, y, found, expected, .. }) = self.operands(&mut room) else {
             return Ok(None);
         };
+        for (values, by_scalar) in [(&mut *expected, true), (&mut *found, false)] {
+            values.fill(0.0);
+            let put = |i: usize, rounded: [i8; LANES]| {
+                for (value, rounded) in values.iter_mut().skip(i * LANES).zip(rounded) {
+                    *value = f32::from(rounded);
+                }
+            };
+            let scale = either!(by_scalar, kernels, quantize_each(x, put));
+            values[0] += scale;
+        }
+        mismatch("quantize_each", 1, self.len, 1, found, expected)?;
         for (name, tokens, sums) in [("quantize", 3, true), ("quantize", 1, false), ("weights_i8", 4, true)] {
             let shape = ActivationShape { tokens, cols: SKIP + self.len };
             let Some(by_scalar) = vectors(shape, sums, &mut room) else { return Ok(None) };
@@ -181,8 +205,11 @@ impl Vectors {
             } else {
                 let mut softmax = [Softmax::EMPTY; 2];
                 for query in 0..tokens / 2 {
-                    expected.copy_from_slice(x);
-                    found.copy_from_slice(x);
+                    // The second query's are spread so far that exponentials become subnormal, and zero.
+                    for ((expected, found), x) in expected.iter_mut().zip(&mut *found).zip(x) {
+                        *expected = x * [1.0, 30.0][query];
+                        *found = *expected;
+                    }
                     let skip = SKIP * query;
                     Scalar.weights_i8(expected, y, &mut softmax[0], skip, query, &mut by_scalar);
                     kernels.weights_i8(found, y, &mut softmax[1], skip, query, &mut by_kernels);
