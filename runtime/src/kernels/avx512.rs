@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
 
 mod floats;
+mod vectors;
 
 use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
 use super::features::cpu_features;
