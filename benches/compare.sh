@@ -8,7 +8,7 @@
 #
 # ROUNDS (3; TinyLlama-1.1B once), REPEATS (3, each a median of so many in every round), THREADS (1), BUILDS (default
 # no-amx) and FORMATS (int8 int4 int4-all) change that. RESULTS=DIRECTORY writes there instead and prints the tables: use it for a part or a trial. Models lie
-# in PEERS_DIR/models; whit's are made anew.
+# in PEERS_DIR/models; whit's are made anew unless KEEP=1 is set.
 set -eu
 
 [ $# -ge 1 ] || { echo "usage: compare.sh PEERS_DIR [SHAPE...]" >&2; exit 2; }
@@ -24,7 +24,7 @@ results=$(cd "$results" && pwd)
 lines="$results/threads-$threads.jsonl"
 
 # Of another commit, perhaps.
-rm -f "$root/models/"*.whit
+[ -n "${KEEP:-}" ] || rm -f "$root/models/"*.whit
 cd "$here/.."
 cargo bench --quiet --package whit-benches --bench models --no-run
 
