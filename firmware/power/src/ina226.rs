@@ -9,7 +9,6 @@ const BUS_VOLTAGE: u8 = 0x02;
 const POWER: u8 = 0x03;
 const CURRENT: u8 = 0x04;
 const CALIBRATION: u8 = 0x05;
-const MASK_ENABLE: u8 = 0x06;
 const MANUFACTURER: u8 = 0xfe;
 const DIE: u8 = 0xff;
 
@@ -20,9 +19,6 @@ const SCALE: u64 = 5_120_000_000;
 const FULL_SCALE: u64 = 81_920_000_000;
 /// Bits 14 to 12 read 100 and are written so; both conversions take 1.1 ms; shunt and bus, continuously.
 const FIXED: u16 = 0b100 << 12 | 0b100 << 6 | 0b100 << 3 | 0b111;
-/// Bits of the mask register: a new conversion is there; its arithmetic overflowed.
-const READY: u16 = 1 << 3;
-const OVERFLOW: u16 = 1 << 2;
 
 /// An INA226 that converts continuously.
 #[derive(Debug)]
@@ -56,23 +52,17 @@ impl<I2C: I2c> Ina226<I2C> {
     pub fn release(self) -> I2C {
         self.registers.release()
     }
-
-    /// What the chip says of its last conversion.
-    fn flags(&mut self) -> Result<u16, Error<I2C::Error>> {
-        let flags = self.registers.word(MASK_ENABLE)?;
-        if flags & OVERFLOW == 0 { Ok(flags) } else { Err(Error::Overflow) }
-    }
 }
 
 impl<I2C: I2c> PowerMeter for Ina226<I2C> {
     type Error = Error<I2C::Error>;
 
     fn ready(&mut self) -> Result<bool, Self::Error> {
-        Ok(self.flags()? & READY != 0)
+        self.registers.converted()
     }
 
     fn read(&mut self) -> Result<Reading, Self::Error> {
-        self.flags()?;
+        self.registers.converted()?;
         let bus = i16::from_be_bytes(self.registers.bytes(BUS_VOLTAGE)?);
         let current = i16::from_be_bytes(self.registers.bytes(CURRENT)?);
         let power = self.registers.word(POWER)?;

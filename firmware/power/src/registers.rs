@@ -6,6 +6,11 @@ use embedded_hal::i2c::I2c;
 /// "TI" in ASCII, in the register that names the manufacturer.
 pub(crate) const TEXAS_INSTRUMENTS: u16 = 0x5449;
 
+/// The mask register of the INA226 and the INA260, and of its bits: a new conversion is there; its arithmetic overflowed.
+const MASK_ENABLE: u8 = 0x06;
+const READY: u16 = 1 << 3;
+const OVERFLOW: u16 = 1 << 2;
+
 /// A chip on a bus.
 #[derive(Debug)]
 pub(crate) struct Registers<I2C> {
@@ -55,5 +60,11 @@ impl<I2C: I2c> Registers<I2C> {
         } else {
             Err(Error::WrongId { register, expected, found })
         }
+    }
+
+    /// Whether an INA226 or INA260 has converted anew; an error if its last conversion overflowed.
+    pub(crate) fn converted(&mut self) -> Result<bool, Error<I2C::Error>> {
+        let flags = self.word(MASK_ENABLE)?;
+        if flags & OVERFLOW == 0 { Ok(flags & READY != 0) } else { Err(Error::Overflow) }
     }
 }
