@@ -268,13 +268,17 @@ pub(super) trait Source: Copy {
     /// Unpacks `columns` of `R` row blocks for the tiles of `K`.
     fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked);
 
-    /// Adds the products of the stretch that was unpacked.
+    /// Adds the products of the stretch that was unpacked; here, of one without group scales.
+    #[inline(always)]
     fn tile<K: Tiles, const R: usize, const T: usize>(
         &self,
         tiles: K,
         unpacked: &Unpacked,
         tile: &mut Tile<'_, '_, '_, R, T>,
-    );
+    ) {
+        let steps = unpacked.steps::<R>();
+        tiles.plain(steps, &tile.quads(steps.len()), tile);
+    }
 }
 
 /// A stretch of weights, a byte each: `[steps][R]` steps and `[groups][R]` scales.

@@ -46,17 +46,6 @@ impl Source for Flipped<'_, '_> {
         }
         unpacked.written_steps = range.len() * R;
     }
-
-    #[inline(always)]
-    fn tile<K: Tiles, const R: usize, const T: usize>(
-        &self,
-        tiles: K,
-        unpacked: &Unpacked,
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        let steps = unpacked.steps::<R>();
-        tiles.plain(steps, &tile.quads(steps.len()), tile);
-    }
 }
 
 /// int8 weights straight from the file, all columns at a time.
@@ -147,17 +136,6 @@ impl Source for Whole<'_, '_> {
     #[inline(always)]
     fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         unpack_nibbles::<R>(self.0, block, &columns, 2, unpacked);
-    }
-
-    #[inline(always)]
-    fn tile<K: Tiles, const R: usize, const T: usize>(
-        &self,
-        tiles: K,
-        unpacked: &Unpacked,
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        let steps = unpacked.steps::<R>();
-        tiles.plain(steps, &tile.quads(steps.len()), tile);
     }
 }
 
