@@ -51,3 +51,25 @@ pub struct Checkpoint<'a> {
     /// Name, licence, origin.
     pub metadata: Vec<(String, String)>,
 }
+
+/// A matrix in memory, for tests.
+#[cfg(test)]
+pub(crate) struct Dense {
+    pub(crate) cols: usize,
+    pub(crate) weights: Vec<f32>,
+}
+
+#[cfg(test)]
+impl Rows for Dense {
+    fn rows(&self) -> usize {
+        self.weights.len() / self.cols
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    fn read(&self, row: usize, out: &mut [f32]) {
+        out.copy_from_slice(&self.weights[row * self.cols..][..self.cols]);
+    }
+}

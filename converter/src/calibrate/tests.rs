@@ -1,33 +1,13 @@
 //! The pass in f32 against the runtime, and what calibration changes in a file.
 
 use super::*;
-use crate::checkpoint::{Checkpoint, Rows, Tensor};
+use crate::checkpoint::{Checkpoint, Dense, Tensor};
 use crate::export::{ExportOptions, export};
 use crate::map::Map;
 use std::ops::ControlFlow;
 use whit::format::{Description, Encoding, NormKind, NormPlace, Positions, Role, Slots};
 use whit::kernels::{Activation, Pairing};
 use whit::{CacheKind, Model, SessionOptions, Token};
-
-/// A matrix in memory.
-struct Dense {
-    cols: usize,
-    weights: Vec<f32>,
-}
-
-impl Rows for Dense {
-    fn rows(&self) -> usize {
-        self.weights.len() / self.cols
-    }
-
-    fn cols(&self) -> usize {
-        self.cols
-    }
-
-    fn read(&self, row: usize, out: &mut [f32]) {
-        out.copy_from_slice(&self.weights[row * self.cols..][..self.cols]);
-    }
-}
 
 /// Rotary positions over a part of a head, a window, grouped heads, a gate; no size a multiple of anything.
 fn rotary() -> Description {

@@ -1,7 +1,7 @@
 //! Exports of a small made-up checkpoint, read back through the runtime's reader.
 
 use super::*;
-use crate::checkpoint::{Rows, Tensor};
+use crate::checkpoint::{Dense, Tensor};
 use crate::map::Map;
 use whit::format::{Description, Encoding, File, Golden, NormKind, NormPlace, Positions, Role, Slots};
 use whit::kernels::Activation;
@@ -10,26 +10,6 @@ use whit::sampler::Sampling;
 
 fn go_on(_: Progress<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
-}
-
-/// A matrix in memory.
-struct Dense {
-    cols: usize,
-    weights: Vec<f32>,
-}
-
-impl Rows for Dense {
-    fn rows(&self) -> usize {
-        self.weights.len() / self.cols
-    }
-
-    fn cols(&self) -> usize {
-        self.cols
-    }
-
-    fn read(&self, row: usize, out: &mut [f32]) {
-        out.copy_from_slice(&self.weights[row * self.cols..][..self.cols]);
-    }
 }
 
 /// A decoder whose sizes are multiples of nothing, with learned positions, biases and its own head.
