@@ -13,6 +13,7 @@ pub mod export;
 pub mod golden;
 pub mod import;
 pub mod inspect;
+pub mod integer;
 pub mod machine;
 mod map;
 pub mod plot;

@@ -1,6 +1,6 @@
 //! Everything that can go wrong, as one small value that says what was expected and what was found.
 
-use crate::format::Role;
+use crate::format::{IntegerRole, Role};
 use crate::sampler::{SamplingError, stop::StopError};
 use crate::tokenizer::TokenizerError;
 use core::fmt;
@@ -54,6 +54,29 @@ pub enum Error {
         layer: u16,
         /// What is wrong.
         problem: &'static str,
+    },
+    /// A layer of a chain of integer layers does not fit the others.
+    IntegerLayer {
+        /// Which layer, counted from 0.
+        layer: u16,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A tensor's entry contradicts the description of a chain of integer layers.
+    IntegerTensor {
+        /// Which tensor.
+        role: IntegerRole,
+        /// Of which layer, counted from 0.
+        layer: u16,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The bytes given are not whole frames.
+    Frames {
+        /// Bytes of one frame.
+        width: usize,
+        /// Bytes given.
+        found: usize,
     },
     /// The bytes of the file or the arena do not start at a multiple of 64.
     Misaligned {
@@ -142,6 +165,13 @@ impl fmt::Display for Error {
                 } else {
                     write!(f, "tensor `{}`: {problem}", role.name())
                 }
+            }
+            Self::IntegerLayer { layer, problem } => write!(f, "layer {layer}: {problem}"),
+            Self::IntegerTensor { role, layer, problem } => {
+                write!(f, "tensor `layers.{layer}.{}`: {problem}", role.name())
+            }
+            Self::Frames { width, found } => {
+                write!(f, "a frame has {width} numbers; {found} numbers are not whole frames")
             }
             Self::Misaligned { part, excess } => write!(
                 f,

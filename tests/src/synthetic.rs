@@ -2,8 +2,8 @@
 
 use whit::AlignedBytes;
 use whit::format::{
-    Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role, SamplingDefaults, Slots,
-    TensorEntry, Writer, align, encode_entry,
+    Crc32, Description, DescriptionSection, Encoding, Golden, NormKind, NormPlace, Positions, Role,
+    SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16};
@@ -297,7 +297,7 @@ fn assemble(description: &Description, table: &[u8], data: &[u8], extras: &Extra
     payload.resize(align(payload.len() as u64) as usize, 0);
     payload.extend_from_slice(data);
     let writer = Writer {
-        description,
+        description: DescriptionSection::Model(description),
         tensor_table: table,
         sampling: &sampling,
         golden: &golden,

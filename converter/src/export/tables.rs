@@ -5,8 +5,8 @@ use super::options::{ExportOptions, encoding_name};
 use crate::checkpoint::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 use whit::format::{
-    Description, Encoding, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align,
-    encode_entry,
+    Description, DescriptionSection, Encoding, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry,
+    Writer, align, encode_entry,
 };
 
 /// Everything in front of the payload.
@@ -51,7 +51,7 @@ impl Tables {
     /// The format's writer over these tables.
     pub(super) fn writer(&self) -> Writer<'_> {
         Writer {
-            description: &self.description,
+            description: DescriptionSection::Model(&self.description),
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,

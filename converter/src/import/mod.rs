@@ -5,6 +5,7 @@ mod error;
 pub mod huggingface;
 pub mod llama2c;
 mod rows;
+pub mod tflite;
 
 pub use error::{ImportError, Problem};
 

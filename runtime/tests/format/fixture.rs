@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use whit::Error;
 use whit::format::{
-    Crc32, Description, Encoding, File, Golden, NormKind, NormPlace, Positions, SamplingDefaults, Slots,
-    TensorEntry, Writer, align, encode_entry,
+    Crc32, Description, DescriptionSection, Encoding, File, Golden, NormKind, NormPlace, Positions,
+    SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 
@@ -138,7 +138,7 @@ pub(crate) fn entries(description: &Description) -> Vec<TensorEntry> {
 impl Parts {
     pub(crate) fn write(&self) -> Bytes {
         let writer = Writer {
-            description: &self.description,
+            description: DescriptionSection::Model(&self.description),
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,

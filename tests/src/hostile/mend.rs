@@ -3,7 +3,8 @@
 
 use whit::AlignedBytes;
 use whit::format::{
-    Crc32, Description, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, Writer, align,
+    Crc32, Description, DescriptionSection, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry,
+    Writer, align,
 };
 use whit::tokenizer::layout::Header;
 
@@ -25,7 +26,7 @@ pub fn mend(bytes: &[u8]) -> Option<AlignedBytes> {
     payload.resize(align(tokenizer.len() as u64) as usize, 0);
     payload.extend(data.iter().chain([&0]).cycle().take(data_len as usize));
     let writer = Writer {
-        description: &description,
+        description: DescriptionSection::Model(&description),
         tensor_table: &tensor_table,
         sampling,
         golden,
