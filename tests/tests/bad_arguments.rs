@@ -114,7 +114,7 @@ fn tokens_that_cannot_be_fed_change_nothing() {
 fn texts_of_any_size_are_fed_or_refused_whole() {
     let pieces = ["a", " the", "\u{1f600}", "\u{301}", "\0", "\n", " ", "'ll", "12", "<|end|>"];
     for (name, section) in tokenizers::sections() {
-        let bytes = whole::whole(&awkward(), Encodings::all(Encoding::I8), section, SEED);
+        let bytes = whole::whole(awkward(), Encodings::all(Encoding::I8), section, SEED);
         with_session(&bytes, 90, |session| {
             for piece in pieces {
                 for count in [1, 20, 500, 100_000] {
@@ -136,7 +136,7 @@ fn texts_of_any_size_are_fed_or_refused_whole() {
 
 #[test]
 fn there_must_be_something_to_continue() {
-    let bare = model(&awkward(), Encodings::all(Encoding::F32), SEED);
+    let bare = model(awkward(), Encodings::all(Encoding::F32), SEED);
     with_session(&bare, 9, |session| {
         assert_eq!(session.feed_text("a"), Err(Error::NoTokenizer));
         assert_eq!(session.generate("", &Sampling::greedy()).err(), Some(Error::NoTokenizer));
@@ -144,7 +144,7 @@ fn there_must_be_something_to_continue() {
     let mut section = tokenizers::characters();
     // Neither a beginning nor an end of text.
     section[12..20].fill(0xff);
-    let bytes = whole::whole(&awkward(), Encodings::all(Encoding::F32), section, SEED);
+    let bytes = whole::whole(awkward(), Encodings::all(Encoding::F32), section, SEED);
     with_session(&bytes, 9, |session| {
         assert_eq!(session.generate("", &Sampling::greedy()).err(), Some(Error::NothingToContinue));
         // A text of which nothing is in the vocabulary.
@@ -289,7 +289,7 @@ fn snapshots_that_are_not_ours_are_refused_and_change_nothing() {
         session.save(&mut saved).expect("there is room");
         saved
     });
-    let other = whole::whole(&awkward(), Encodings::all(Encoding::I8), tokenizers::characters(), SEED);
+    let other = whole::whole(awkward(), Encodings::all(Encoding::I8), tokenizers::characters(), SEED);
     with_session(&other, 20, |session| assert!(session.load(&saved).is_err()));
 }
 
@@ -349,7 +349,7 @@ fn the_smallest_models_run() {
             Encoding::I4 { group: 128 },
             Encoding::I4 { group: 0 },
         ] {
-            let bytes = model(&Description { norm, ..ones }, Encodings::all(encoding), SEED);
+            let bytes = model(Description { norm, ..ones }, Encodings::all(encoding), SEED);
             for backend in Backend::available() {
                 for cache in [CacheKind::F32, CacheKind::I8] {
                     let run = || exercise(&bytes, |model| (model.with_backend(backend), cache));
