@@ -188,7 +188,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
                 .expect("every layer has one, and parse found it"),
             candidate: matrix([Role::RecurrentCandidate, Role::RecurrentCandidateReverse]),
             projection: matrix([Role::RecurrentProjection, Role::RecurrentProjectionReverse]),
-            bias: bias.get(direction * hidden..).map_or(&[], |bias| &bias[..hidden]),
+            bias: bias.chunks(hidden).nth(direction).unwrap_or_default(),
         }
     }
 }

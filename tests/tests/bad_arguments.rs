@@ -278,7 +278,7 @@ fn snapshots_that_are_not_ours_are_refused_and_change_nothing() {
         assert!(session.load(&long).is_err());
         assert_eq!(state(session), before);
         // A token beyond the vocabulary under a right checksum.
-        saved[20..24].copy_from_slice(&34u32.to_ne_bytes());
+        saved[28..32].copy_from_slice(&34u32.to_ne_bytes());
         seal_snapshot(&mut saved);
         assert!(matches!(session.load(&saved), Err(Error::Snapshot { .. })));
         assert_eq!(state(session), before);
@@ -294,8 +294,8 @@ fn snapshots_that_are_not_ours_are_refused_and_change_nothing() {
 }
 
 fn seal_snapshot(saved: &mut [u8]) {
-    let crc = Crc32::of(&saved[20..]);
-    saved[16..20].copy_from_slice(&crc.to_ne_bytes());
+    let crc = Crc32::of(&[&saved[..24], &saved[28..]].concat());
+    saved[24..28].copy_from_slice(&crc.to_ne_bytes());
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_snapshot_of_any_contents_under_a_right_checksum_is_harmless() {
             session.feed(&[Token(1); 17]).expect("they fit");
             let mut original = vec![0; session.saved_len()];
             session.save(&mut original).expect("there is room");
-            let tokens_end = 20 + 4 * 17;
+            let tokens_end = 28 + 4 * 17;
             for fill in [None, Some(0x80), Some(0x7f), Some(0xff)] {
                 let mut saved = original.clone();
                 saved[tokens_end..].fill_with(|| fill.unwrap_or(random.next_u64() as u8));

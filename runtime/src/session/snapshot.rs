@@ -6,8 +6,11 @@ use crate::format::Crc32;
 use crate::layout::CacheKind;
 
 /// What stands before the contents of a snapshot: fingerprint of the model (two words), position (two words), tokens
-/// remembered, kind of cache, CRC-32 of the contents.
+/// remembered, kind of cache, CRC-32 of all that and the contents.
 type SnapshotHeader = [u32; 7];
+
+/// Place of the checksum.
+const CRC: usize = 6;
 
 const SNAPSHOT_HEADER: usize = size_of::<SnapshotHeader>();
 
@@ -40,8 +43,8 @@ impl Session<'_, '_> {
         write(bytemuck::cast_slice(&self.history[..self.remembered]));
         write(bytemuck::cast_slice(self.logits()));
         self.state.save(self.position, write);
-        let crc = Crc32::of(&out[SNAPSHOT_HEADER..]);
-        let header = self.header(self.position as u64, self.remembered as u32, crc);
+        let mut header = self.header(self.position as u64, self.remembered as u32);
+        header[CRC] = sealed(&header, &out[SNAPSHOT_HEADER..]);
         out[..SNAPSHOT_HEADER].copy_from_slice(bytemuck::bytes_of(&header));
         Ok(needed)
     }
@@ -80,14 +83,14 @@ impl Session<'_, '_> {
         let header: SnapshotHeader = bytemuck::pod_read_unaligned(header);
         let [_, _, low, high, remembered, _, crc] = header;
         let position = u64::from(high) << 32 | u64::from(low);
-        if header != self.header(position, remembered, crc) {
+        if header[..CRC] != self.header(position, remembered)[..CRC] {
             return Err(fail("it was taken from another model or with another kind of cache"));
         }
         let (position, remembered) = (usize::try_from(position).unwrap_or(usize::MAX), remembered as usize);
         if self.is_limited() && position > self.options.context {
             return Err(fail("it holds more positions than this session's context"));
         }
-        if crc != Crc32::of(contents) {
+        if crc != sealed(&header, contents) {
             return Err(fail("it is damaged"));
         }
         let is_counted = if self.is_limited() { remembered == position } else { remembered <= position };
@@ -103,11 +106,20 @@ impl Session<'_, '_> {
         Ok((position, remembered, contents))
     }
 
-    fn header(&self, position: u64, remembered: u32, crc: u32) -> SnapshotHeader {
+    /// The header, but for the checksum.
+    fn header(&self, position: u64, remembered: u32) -> SnapshotHeader {
         let [low, high] = [position as u32, (position >> 32) as u32];
         let fingerprint = self.model.file().fingerprint();
         let [first, second] = [fingerprint as u32, (fingerprint >> 32) as u32];
         let int8 = self.options.cache == CacheKind::I8;
-        [first, second, low, high, remembered, u32::from(int8), crc]
+        [first, second, low, high, remembered, u32::from(int8), 0]
     }
+}
+
+/// The checksum of a snapshot.
+fn sealed(header: &SnapshotHeader, contents: &[u8]) -> u32 {
+    let mut crc = Crc32::default();
+    crc.update(bytemuck::cast_slice(&header[..CRC]));
+    crc.update(contents);
+    crc.value()
 }
