@@ -71,13 +71,6 @@ pub enum Error {
         /// What is wrong.
         problem: &'static str,
     },
-    /// The bytes given are not whole frames.
-    Frames {
-        /// Bytes of one frame.
-        width: usize,
-        /// Bytes given.
-        found: usize,
-    },
     /// The bytes of the file or the arena do not start at a multiple of 64.
     Misaligned {
         /// Which bytes.
@@ -114,6 +107,27 @@ pub enum Error {
         token: u32,
         /// Size of the vocabulary.
         vocabulary: u32,
+    },
+    /// The model reads sequences as a whole, and this one is longer than the session was made for; nothing was computed.
+    SequenceTooLong {
+        /// The longest sequence: the option `batch`.
+        most: usize,
+        /// Tokens or frames given.
+        found: usize,
+    },
+    /// The numbers given are not whole frames; nothing was computed.
+    Frames {
+        /// Numbers in a frame.
+        width: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// The model cannot do what was asked; nothing was computed.
+    Unsupported {
+        /// Why it cannot.
+        request: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
     },
     /// The file has no tokenizer: feed tokens instead of text.
     NoTokenizer,
@@ -170,9 +184,6 @@ impl fmt::Display for Error {
             Self::IntegerTensor { role, layer, problem } => {
                 write!(f, "tensor `layers.{layer}.{}`: {problem}", role.name())
             }
-            Self::Frames { width, found } => {
-                write!(f, "a frame has {width} numbers; {found} numbers are not whole frames")
-            }
             Self::Misaligned { part, excess } => write!(
                 f,
                 "{part} must start at an address that is a multiple of 64, but starts {excess} bytes past one"
@@ -189,6 +200,14 @@ impl fmt::Display for Error {
             Self::TokenOutOfRange { token, vocabulary } => {
                 write!(f, "token {token} is not in the vocabulary of {vocabulary}")
             }
+            Self::SequenceTooLong { most, found } => write!(
+                f,
+                "the model reads sequences as a whole: {found} tokens or frames given, the session's batch is {most}"
+            ),
+            Self::Frames { width, found } => {
+                write!(f, "the model takes frames of {width} numbers; {found} numbers are no whole frames")
+            }
+            Self::Unsupported { request, remedy } => write!(f, "{request}; {remedy}"),
             Self::NoTokenizer => f.write_str("the file has no tokenizer; give token ids instead of text"),
             Self::Tokenizer(error) => error.fmt(f),
             Self::Sampling(error) => error.fmt(f),

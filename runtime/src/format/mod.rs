@@ -3,6 +3,7 @@
 //! `parse` proves the structure in time proportional to the tables; afterwards every accessor is total. This
 //! module knows bytes, shapes and encodings, not what is computed with them.
 
+mod architecture;
 mod checksum;
 mod description;
 mod encoding;
@@ -12,11 +13,13 @@ mod integer;
 mod integer_file;
 mod integer_tensors;
 mod metadata;
+mod recurrent;
 mod role;
 mod sampling;
 mod tensors;
 
-pub use crate::architecture::{NormKind, NormPlace, Positions};
+pub use crate::architecture::{Cell, Direction, NormKind, NormPlace, Normalization, Positions};
+pub use architecture::Architecture;
 pub use checksum::Crc32;
 pub use description::Description;
 pub use encoding::{Encoding, TensorLayout};
@@ -26,6 +29,7 @@ pub use integer::{Chain, INTEGER_RECORD_LEN, IntegerLayer, MOST_INTEGER_LAYERS, 
 pub use integer_file::{IntegerFile, IntegerGolden};
 pub use integer_tensors::{IntegerEntry, IntegerRole, IntegerTensors};
 pub use metadata::{Metadata, encode_entry};
+pub use recurrent::{MOST_RECURRENT_LAYERS, Recurrent};
 pub use role::Role;
 pub use sampling::SamplingDefaults;
 pub use tensors::{Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors};
