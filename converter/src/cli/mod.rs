@@ -11,6 +11,7 @@ mod eval;
 mod failure;
 mod import;
 mod inspect;
+mod integer;
 mod interrupt;
 mod model_file;
 mod output;

@@ -1,6 +1,8 @@
 //! Chains of integer layers on their way to a file: what an importer makes, and the file that becomes of it.
 
 mod export;
+pub mod inspect;
+pub mod verify;
 
 pub use export::{to_bytes, write};
 

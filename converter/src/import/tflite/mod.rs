@@ -27,24 +27,32 @@ pub fn is_one(path: &Path) -> bool {
 /// If the file cannot be read, is damaged, or asks for what integer layers do not do.
 pub fn import(path: &Path) -> Result<Checkpoint, ImportError> {
     let map = Map::open(path).map_err(|source| ImportError::io(path, source))?;
-    let file = path.display().to_string();
-    let graph = Graph::parse(&map).map_err(|found| Problem {
-        file: file.clone(),
+    let mut checkpoint = read(&map, &path.display().to_string())?;
+    if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
+        checkpoint.metadata.push(("name".into(), name.into()));
+    }
+    Ok(checkpoint)
+}
+
+/// Reads a quantized model in memory; `file` names it in messages.
+///
+/// # Errors
+/// As [`import`].
+pub fn read(bytes: &[u8], file: &str) -> Result<Checkpoint, ImportError> {
+    let graph = Graph::parse(bytes).map_err(|found| Problem {
+        file: file.into(),
         subject: "structure".into(),
         expected: "a TensorFlow Lite file".into(),
         found,
         remedy: "the file is damaged, or not what its name says",
     })?;
     let mut checkpoint = chain(&graph).map_err(|Fault { subject, expected, found }| Problem {
-        file,
+        file: file.into(),
         subject,
         expected,
         found,
         remedy: "convert the model again, with int8 weights and activations and a batch of one",
     })?;
-    if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
-        checkpoint.metadata.push(("name".into(), name.into()));
-    }
     checkpoint.metadata.push(("source".into(), "TensorFlow Lite".into()));
     Ok(checkpoint)
 }
