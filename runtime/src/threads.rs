@@ -1,7 +1,8 @@
 //! A thread pool for jobs that last microseconds (feature `std`): workers spin for a moment, then park.
 //!
-//! A job is handed over by one atomic increment and awaited by another; nothing is allocated for it. Which worker
-//! does what is fixed (`parallel::share`), so the pool never changes a bit of a result.
+//! A job is handed over by one atomic increment and awaited by another; nothing is allocated for it. The units of a job
+//! go to whoever is free, one atomic increment each: cores of one machine seldom run at one speed, be they big and
+//! little ones or shared with somebody else.
 #![allow(
     unsafe_code,
     reason = "a job that borrows from its caller is handed to threads that outlive the borrow"
@@ -136,6 +137,19 @@ unsafe impl Workers for ThreadPool {
 
     fn least_share(&self) -> usize {
         self.least_share
+    }
+
+    fn each(&self, count: usize, units: usize, job: &(dyn Fn(usize, usize) + Sync)) {
+        let next = AtomicUsize::new(0);
+        self.run(&|worker| {
+            if worker < count {
+                // Relaxed: what a unit reads was written before `run`, and what it writes is read after it.
+                let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&unit| unit < units);
+                while let Some(unit) = take() {
+                    job(worker, unit);
+                }
+            }
+        });
     }
 
     fn run(&self, job: &(dyn Fn(usize) + Sync)) {
