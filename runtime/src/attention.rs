@@ -157,11 +157,12 @@ impl<'a> Plan<'a> {
         if self.tiles() > 1 { self.tiles() * self.kv_heads } else { workers.min(self.group * self.kv_heads) }
     }
 
-    /// The queries of unit `unit` of `units`. The last tiles, which see most, come first.
+    /// The queries of unit `unit` of `units`. Of tiles in order of their tokens: who takes the first, which see least,
+    /// is free the sooner for others.
     fn each(&self, unit: usize, units: usize, mut visit: impl FnMut(&Queries<'a>)) {
         let (tokens, group, kv_heads) = (self.chunk.tokens, self.group, self.kv_heads);
         if self.tiles() > 1 {
-            let first = (self.tiles() - 1 - unit / kv_heads) * self.tile;
+            let first = unit / kv_heads * self.tile;
             return self.members(first..tokens.min(first + self.tile), unit % kv_heads, 0..group, &mut visit);
         }
         let own = share(kv_heads * group, unit, units);

@@ -218,6 +218,16 @@ pub fn over_blocks(
 /// Tokens are shared out in multiples of this: whole cache lines of what there is one of for each token.
 const TOKENS: usize = 16;
 
+/// Runs `job(its tokens)` on every worker that gets any, the tokens `0..tokens` shared out evenly.
+pub fn over_shares(workers: &dyn Workers, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
+    let units = tokens.div_ceil(TOKENS);
+    let count = workers.count().min(units);
+    over_units(workers, count, count, |_, unit| {
+        let own = share(units, unit, count);
+        job(own.start * TOKENS..tokens.min(own.end * TOKENS));
+    });
+}
+
 /// Runs `job(its tokens)` on at most `most` workers, the tokens `0..tokens` shared out among them.
 pub fn over_tokens(workers: &dyn Workers, most: usize, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
     let units = tokens.div_ceil(TOKENS);
