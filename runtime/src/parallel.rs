@@ -173,8 +173,10 @@ impl<'a> Columns<'a> {
 }
 
 /// How many workers `work` is worth, in multiplications of int8.
+#[inline]
 pub fn worth(workers: &dyn Workers, work: usize) -> usize {
-    work / workers.least_share().max(1)
+    // One does not divide: a token of a small model asks a hundred times.
+    if workers.count() == 1 { 1 } else { work / workers.least_share().max(1) }
 }
 
 /// Runs `job(worker, unit)` for each of `0..units` on at most `most` workers.
@@ -199,6 +201,9 @@ pub fn over_blocks(
     out: &mut Columns<'_>,
     job: impl Fn(&mut Columns<'_>, Range<usize>) + Sync,
 ) {
+    if most <= 1 {
+        return job(out, 0..blocks);
+    }
     let out = &*out;
     let grains = blocks.div_ceil(BLOCKS);
     let count = workers.count().min(most).min(grains).max(1);
@@ -231,6 +236,9 @@ pub fn over_shares(workers: &dyn Workers, tokens: usize, job: impl Fn(Range<usiz
 /// Runs `job(its tokens)` on at most `most` workers, the tokens `0..tokens` shared out among them.
 pub fn over_tokens(workers: &dyn Workers, most: usize, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
     let units = tokens.div_ceil(TOKENS);
+    if most.min(units) <= 1 {
+        return job(0..tokens);
+    }
     over_units(workers, most, units, |_, unit| job(unit * TOKENS..tokens.min((unit + 1) * TOKENS)));
 }
 
