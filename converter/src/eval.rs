@@ -133,12 +133,7 @@ fn same_vocabulary(model: &Model<'_>, reference: &Model<'_>) -> Result<(), Strin
 fn options(model: &Model<'_>, windows: &Windows, workers: &dyn Workers) -> SessionOptions {
     // A model without a limit of positions need not remember any.
     let context = model.architecture().context().map_or(1, |_| windows.context());
-    SessionOptions {
-        batch: CHUNK,
-        logits: CHUNK,
-        workers: workers.count(),
-        ..model.options(context)
-    }
+    SessionOptions { batch: CHUNK, logits: CHUNK, workers: workers.count(), ..model.options(context) }
 }
 
 fn arena(model: &Model<'_>, windows: &Windows, workers: &dyn Workers) -> Result<Arena, String> {

@@ -310,7 +310,10 @@ pub(crate) const fn quantized_bytes(shape: ActivationShape, count: usize) -> usi
         .saturating_add(part_len(count.saturating_mul(shape.tokens), 4).saturating_mul(2))
 }
 
-pub(crate) fn quantized<'a>(carver: &mut Carver<'a>, (shape, count): (ActivationShape, usize)) -> Quantized<'a> {
+pub(crate) fn quantized<'a>(
+    carver: &mut Carver<'a>,
+    (shape, count): (ActivationShape, usize),
+) -> Quantized<'a> {
     Quantized {
         data: carver.take(count * shape.data_len()),
         sums: carver.take(count * shape.sums_len()),

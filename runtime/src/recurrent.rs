@@ -166,7 +166,8 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let cell = self.cell(layer, direction);
         let (h, c) = self.layout.place(layer, direction).of(buffers.state);
         for token in tokens {
-            let gates = &buffers.gates[token * self.layout.gates_stride..][direction * gates_len..][..gates_len];
+            let gates =
+                &buffers.gates[token * self.layout.gates_stride..][direction * gates_len..][..gates_len];
             cell.step(gates, h, c, &mut buffers.step);
             let out = &mut buffers.vectors[token * self.layout.vector_stride..][direction * width..][..width];
             out.copy_from_slice(&h[..width]);

@@ -42,8 +42,7 @@ impl<'m, 's> Session<'m, 's> {
     ) -> Result<Self, Error> {
         let (history, state) = State::new(model.architecture(), &options, arena)?;
         let (position, remembered, logits_hold) = (0, 0, false);
-        let mut session =
-            Self { model, workers, options, position, logits_hold, history, remembered, state };
+        let mut session = Self { model, workers, options, position, logits_hold, history, remembered, state };
         session.reset();
         Ok(session)
     }
@@ -263,13 +262,7 @@ impl<'m, 's> Session<'m, 's> {
     }
 
     /// Reads the next `count` tokens or frames and hands the results that are wanted to `each`.
-    fn run(
-        &mut self,
-        source: Source<'_>,
-        count: usize,
-        wanted: Wanted,
-        mut each: impl FnMut(usize, &[f32]),
-    ) {
+    fn run(&mut self, source: Source<'_>, count: usize, wanted: Wanted, mut each: impl FnMut(usize, &[f32])) {
         let mut first = 0;
         while first < count {
             let tokens = self.options.batch.min(count - first);
@@ -279,7 +272,14 @@ impl<'m, 's> Session<'m, 's> {
                 Wanted::Last => 0..0,
             };
             let each = |index: usize, results: &[f32]| each(first + index, results);
-            self.model.backend().run(Step { session: self, source, left: count - first, tokens, wanted, each });
+            self.model.backend().run(Step {
+                session: self,
+                source,
+                left: count - first,
+                tokens,
+                wanted,
+                each,
+            });
             self.position = self.position.saturating_add(tokens);
             first += tokens;
             self.logits_hold = true;

@@ -6,8 +6,8 @@ pub use recurrent::{lstm, recurrents, widths};
 
 use whit::AlignedBytes;
 use whit::format::{
-    Architecture, Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role, SamplingDefaults, Slots,
-    TensorEntry, Writer, align, encode_entry,
+    Architecture, Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role,
+    SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16};
@@ -161,10 +161,7 @@ pub fn model(architecture: impl Into<Architecture>, encodings: Encodings, seed: 
 }
 
 /// Weights for [`model_with`]: uniform, of a size that keeps activations near 1; norms near 1, biases small.
-pub fn random_weights(
-    architecture: impl Into<Architecture>,
-    seed: u64,
-) -> impl FnMut(Role, u16) -> Vec<f32> {
+pub fn random_weights(architecture: impl Into<Architecture>, seed: u64) -> impl FnMut(Role, u16) -> Vec<f32> {
     let mut random = Random(seed);
     let architecture = architecture.into();
     move |role, layer| {

@@ -174,7 +174,10 @@ fn every_number_of_an_awkward_checkpoint_arrives() {
             let config = shape.config("float32");
             for tensor in &checkpoint.tensors {
                 let (role, layer) = (tensor.role, tensor.layer);
-                assert_eq!((tensor.rows.rows(), tensor.rows.cols()), checkpoint.architecture.shape(role, layer));
+                assert_eq!(
+                    (tensor.rows.rows(), tensor.rows.cols()),
+                    checkpoint.architecture.shape(role, layer)
+                );
                 let expected = if role == Role::RotaryFrequencies {
                     rotary_frequencies(&config, shape.head_width).iter().map(|&f| f as f32).collect()
                 } else {

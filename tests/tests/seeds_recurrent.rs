@@ -30,7 +30,11 @@ fn small(cell: Cell) -> Recurrent {
 }
 
 /// The states after every one of the example's inputs.
-fn states(recurrent: Recurrent, example: &Value, weights: impl FnMut(Role, u16) -> Vec<f32>) -> Vec<Vec<f32>> {
+fn states(
+    recurrent: Recurrent,
+    example: &Value,
+    weights: impl FnMut(Role, u16) -> Vec<f32>,
+) -> Vec<Vec<f32>> {
     let bytes = model_with(recurrent, Encodings::all(Encoding::F32), &[], weights);
     let model = Model::parse(&bytes).expect("parses");
     let frames = matrix(&example["inputs"]["xs"]);
@@ -159,7 +163,8 @@ fn a_decoder_s_step_is_a_cell_over_word_and_context() {
             let dot = |row: &Vec<f32>| row.iter().zip(&x).map(|(w, x)| w * x).sum();
             matrix(&inputs[weights]).iter().map(dot).collect()
         };
-        let [y, s, context] = [("wy", "y_prev"), ("ws", "s_prev"), ("wc", "context")].map(|(w, x)| product(w, x));
+        let [y, s, context] =
+            [("wy", "y_prev"), ("ws", "s_prev"), ("wc", "context")].map(|(w, x)| product(w, x));
         let input: Vec<f32> =
             y.iter().zip(&context).zip(vector(&inputs["b"])).map(|((y, c), b)| y + c + b).collect();
         let mut state = vec![0.0; s.len()];

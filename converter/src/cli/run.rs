@@ -104,7 +104,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let prompt_tokens = encode(&model, &prompt, &file)?;
     if !model.architecture().is_language_model() {
-        return Err(file.fail(&"the model does not predict the next token; `whit apply` computes what it does"));
+        return Err(
+            file.fail(&"the model does not predict the next token; `whit apply` computes what it does")
+        );
     }
     let timed = generate(&args, &mut session, &prompt, &prompt_tokens, &sampling, &file)?;
     let stats = Stats {

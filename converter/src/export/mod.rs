@@ -58,8 +58,7 @@ pub fn export(
     writer.seek(SeekFrom::Start(tokenizer_at)).map_err(&io)?;
     writer.write_all(&checkpoint.tokenizer).map_err(&io)?;
     let calibrated = options.calibration.as_ref().zip(checkpoint.architecture.transformer());
-    let mut forward =
-        calibrated.map(|(texts, description)| Forward::new(checkpoint, *description, texts));
+    let mut forward = calibrated.map(|(texts, description)| Forward::new(checkpoint, *description, texts));
     for (tensor, entry) in checkpoint.tensors.iter().zip(&pending.tables.entries) {
         let step = |weights| {
             done += weights;

@@ -1,7 +1,7 @@
 //! How much memory a session on a recurrent model needs, part by part: the same for every position.
 
-use crate::arena::{Carver, part_len};
 use crate::architecture::Cell;
+use crate::arena::{Carver, part_len};
 use crate::error::Error;
 use crate::format::Recurrent;
 use crate::layout::{Quantized, SessionOptions, check_options, larger, quantized, quantized_bytes};

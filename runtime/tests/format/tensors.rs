@@ -125,8 +125,8 @@ fn a_matrix_too_wide_for_int4_is_an_error() {
 fn data_that_cannot_be_cast_is_an_error() {
     let parts = parts();
     let data = Bytes::from(&[&[0], &parts.data[..]].concat()[..]);
-    let error =
-        Tensors::parse(&parts.description.into(), &parts.table, &data[1..]).expect_err("not at a multiple of 64");
+    let error = Tensors::parse(&parts.description.into(), &parts.table, &data[1..])
+        .expect_err("not at a multiple of 64");
     assert!(matches!(error, Error::Misaligned { excess: 1, .. }), "{error}");
 }
 

@@ -100,8 +100,7 @@ impl Oracle<'_> {
 
     fn head(&self, vector: &Vector) -> Vector {
         let role = if self.r.tied { Role::Embedding } else { Role::Head };
-        let row =
-            |row: usize| dot(&self.row(role, 0, row), vector) + self.number(Role::HeadBias, 0, row);
+        let row = |row: usize| dot(&self.row(role, 0, row), vector) + self.number(Role::HeadBias, 0, row);
         let out: Vector =
             if self.r.head == 0 { vector.clone() } else { (0..self.r.head as usize).map(row).collect() };
         match self.r.normalization {

@@ -83,13 +83,7 @@ pub(super) fn import(
         optional: true,
     };
     let tokenizer = if vocabulary > 0 { tokenizer(&request)? } else { Vec::new() };
-    Ok(Checkpoint {
-        architecture: recurrent.into(),
-        tensors,
-        tokenizer,
-        stop_tokens: special.ends,
-        metadata,
-    })
+    Ok(Checkpoint { architecture: recurrent.into(), tensors, tokenizer, stop_tokens: special.ends, metadata })
 }
 
 impl Kind {
@@ -106,8 +100,7 @@ impl Kind {
 fn read(fields: &mut Fields, kind: Kind) -> Recurrent {
     const WIDEST: u32 = u16::MAX as u32;
     let absent = |fields: &Fields, name: &str| fields.get(name).is_none_or(|value| *value == 0);
-    let vocabulary =
-        if absent(fields, "vocab_size") { 0 } else { fields.count("vocab_size", None, 1 << 24) };
+    let vocabulary = if absent(fields, "vocab_size") { 0 } else { fields.count("vocab_size", None, 1 << 24) };
     let width = fields.count("hidden_size", None, WIDEST);
     let input = fields.count("input_size", (vocabulary > 0).then_some(width), 1 << 16);
     let layers = fields.count("num_layers", Some(1), MOST_RECURRENT_LAYERS as u32);
@@ -201,7 +194,9 @@ impl Names {
 fn tensors(recurrent: &Recurrent, names: &Names, shards: &mut Shards) -> Vec<Tensor<'static>> {
     let directions = recurrent.directions();
     let layers: Vec<Vec<Option<Layer>>> = (0..recurrent.layers as usize)
-        .map(|layer| (0..directions).map(|direction| take(recurrent, names, shards, layer, direction)).collect())
+        .map(|layer| {
+            (0..directions).map(|direction| take(recurrent, names, shards, layer, direction)).collect()
+        })
         .collect();
     let mut tensors = Vec::new();
     for (role, layer) in Slots::new(&(*recurrent).into()).iter() {
