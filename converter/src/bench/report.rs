@@ -15,8 +15,8 @@ pub struct Report {
     pub file_bytes: u64,
     /// Names its model: tensors, architecture and tokenizer.
     pub fingerprint: String,
-    /// The most positions that the model was made for.
-    pub model_context: usize,
+    /// The most positions that the model was made for; `null` if it has no limit.
+    pub model_context: Option<usize>,
     /// The backend that computed.
     pub backend: String,
     /// Kind of cache: `f32` or `int8`.
