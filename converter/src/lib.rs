@@ -10,6 +10,7 @@ pub mod cli;
 pub mod energy;
 pub mod eval;
 pub mod export;
+pub mod frames;
 pub mod golden;
 pub mod import;
 pub mod inspect;

@@ -72,7 +72,7 @@ pub(crate) struct Layout {
     pub(crate) head_scales: usize,
     /// Layers × key/value heads.
     pub(crate) heads: usize,
-    /// Most queries that are worked on together, of one key/value head.
+    /// Most queries that are worked on together.
     pub(crate) queries: usize,
     /// Stride of the input of a projection: the widest vector that is not a projection's output.
     pub(crate) hidden_stride: usize,

@@ -48,6 +48,7 @@ impl StateLayout {
 
 /// The buffers of a session, and how they are laid out.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nothing is allocated, and a session has one of them")]
 pub(crate) enum State<'s> {
     Transformer(Description, Layout, transformer::Buffers<'s>),
     Recurrent(recurrent::Layout, recurrent::Buffers<'s>),

@@ -80,7 +80,7 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
 fn pieces_batches_and_workers_never_change_a_bit_over_several_spans() {
     let pool = ThreadPool::new(2).expect("threads start").eager();
     for window in [20, 300, 0] {
-        let description = Description { context: 600, layers: 1, window, ..awkward() };
+        let description = Description { context: 600, layers: 2, window, ..awkward() };
         let bytes = model(description, encodings()[2].1, SEED);
         let parsed = Model::parse(&bytes).expect("the writer's files parse");
         let tokens = tokens(600, description.vocabulary);

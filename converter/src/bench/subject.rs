@@ -134,6 +134,7 @@ impl<'a> Subject<'a> {
             arena_bytes: self.arena_bytes,
             weights_mapped_bytes: of_model.section(Section::TensorData).len() as u64,
             peak_rss_bytes: None,
+            rss_before_load_bytes: None,
             cpu_share: cpu_share(prefill.iter().chain(&decode), self.pool.count()),
             start: None,
             contexts: vec![],

@@ -22,14 +22,15 @@ use std::path::{Path, PathBuf};
 use whit::CacheKind;
 use whit::format::MAGIC;
 
-/// Make a .whit file of a checkpoint: a Hugging Face directory, or a llama2.c .bin with its tokenizer
+/// Make a .whit file of a checkpoint: a Hugging Face directory, a llama2.c .bin with its tokenizer, or a quantized
+/// .tflite of LSTM, fully connected, reshape and softmax
 ///
 /// Weights become int8 unless told otherwise; they are read and written row by row. The file gets a golden transcript, which `whit verify` and a
 /// device's self-test replay. It appears whole or not at all; the same input gives the same bytes.
 ///
 /// JSON keys: file, source, tensors, parameters, file_bytes, source_bytes, ratio (file to source), bits_per_weight,
 /// encodings (name, tensors, parameters, bytes, share_of_file), golden (cache, prompt, output, logits_crc32),
-/// peak_rss_bytes (mapped files included).
+/// peak_rss_bytes (mapped files included). Of a .tflite file: source, and the keys of `whit inspect`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The checkpoint

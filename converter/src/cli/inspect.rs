@@ -183,7 +183,12 @@ fn memory(report: &Report) -> Vec<(&'static str, String)> {
     let m = &report.memory;
     vec![
         ("context", grouped(m.context as u64)),
-        ("keys and values", format!("{} ({})", grouped(m.cache_bytes as u64), m.cache)),
+        match report.architecture {
+            Architecture::Transformer(_) => {
+                ("keys and values", format!("{} ({})", grouped(m.cache_bytes as u64), m.cache))
+            }
+            Architecture::Recurrent(_) => ("state", grouped(m.cache_bytes as u64)),
+        },
         (
             "buffers",
             format!("{} ({} tokens a pass, {} threads)", grouped(m.buffer_bytes as u64), m.batch, m.workers),
