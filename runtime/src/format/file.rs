@@ -1,8 +1,8 @@
 //! The header, the section table, and the order of everything.
 
 use super::{
-    ALIGNMENT, Architecture, Crc32, Golden, Metadata, SamplingDefaults, Tensors, align, read_u16, read_u32,
-    read_u64,
+    ALIGNMENT, Architecture, Chain, Crc32, Golden, Metadata, SamplingDefaults, Tensors, align, read_u16,
+    read_u32, read_u64,
 };
 use crate::error::Error;
 
@@ -95,6 +95,10 @@ impl<'a> File<'a> {
     /// [`File::verify_payload`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let sections = parse_sections(bytes)?;
+        if Chain::is_one(sections[0]) {
+            let request = "the file holds a chain of integer layers";
+            return Err(Error::Unsupported { request, remedy: "open it as an IntegerModel" });
+        }
         let architecture = Architecture::parse(sections[0])?;
         Ok(Self {
             bytes,
@@ -256,7 +260,7 @@ fn tables_crc(tables: &[u8]) -> u32 {
 pub enum DescriptionSection<'a> {
     /// A model of language or frames in real numbers.
     Model(&'a Architecture),
-    /// The records of a [`Chain`](super::Chain).
+    /// The records of a [`Chain`].
     Integer(&'a [u8]),
 }
 

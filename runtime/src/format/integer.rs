@@ -1,6 +1,6 @@
 //! The description of a chain of integer layers: one record for the ends of the chain, one for every layer.
 
-use super::{read_u16, read_u32};
+use super::read_u32;
 use crate::error::Error;
 use crate::integer::{Gate, LstmParameters, Requantize, Softmax};
 use crate::tensor::MAX_COLS_I8;
@@ -226,16 +226,20 @@ impl<'a> Chain<'a> {
     /// Proves a description section: records in range, each layer as wide as the one before it gives.
     ///
     /// # Errors
-    /// [`Error::Section`] if its length is wrong, [`Error::Description`] naming the field that is out of range,
-    /// [`Error::IntegerLayer`] where layers do not fit together.
+    /// [`Error::Unsupported`] if it is another kind of model, [`Error::Section`] if its length is wrong,
+    /// [`Error::Description`] naming the field that is out of range, [`Error::IntegerLayer`] where layers do not fit
+    /// together.
     pub fn parse(section: &'a [u8]) -> Result<Self, Error> {
         let fail = |problem| Error::Section { section: "description", problem };
+        if !Self::is_one(section) {
+            let request = "the file holds no chain of integer layers";
+            return Err(Error::Unsupported { request, remedy: "open it as a Model" });
+        }
         if !section.len().is_multiple_of(INTEGER_RECORD_LEN) || section.len() < 2 * INTEGER_RECORD_LEN {
             return Err(fail("must have two or more records of 128 bytes"));
         }
         let (ends, layers) = section.split_at(INTEGER_RECORD_LEN);
         let words = Words(ends);
-        words.number("kind", 0, KIND, KIND)?;
         let count = words.number("layers", 4, 1, MOST_INTEGER_LAYERS as u32)?;
         if count as usize * INTEGER_RECORD_LEN != layers.len() {
             return Err(fail("the number of records is not the one that the first record says"));
@@ -275,7 +279,7 @@ impl<'a> Chain<'a> {
 
     /// Whether a description section is that of an integer chain.
     pub fn is_one(section: &[u8]) -> bool {
-        section.len() >= 4 && u32::from(read_u16(section, 0)) == KIND && read_u16(section, 2) == 0
+        section.len() >= 4 && read_u32(section, 0) == KIND
     }
 
     /// The layers in order.

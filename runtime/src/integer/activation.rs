@@ -40,7 +40,7 @@ const fn curve() -> [u64; LEN] {
     let (mut power, mut i) = (ONE, 0); // e^(−i/24)
     while i < LEN {
         curve[i] = ((ONE << 48) / (ONE + power)) as u64;
-        power = power * step as u128 >> 62;
+        power = (power * step as u128) >> 62;
         i += 1;
     }
     curve
