@@ -68,12 +68,12 @@ impl<'a> IntegerFile<'a> {
     /// What is wrong, and where; damage in the tensor data is not looked for.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let [description, table, sampling, golden, metadata, tokenizer, data] = parse_sections(bytes)?;
+        let chain = Chain::parse(description)?;
         for (section, contents) in [("sampling", sampling), ("tokenizer", tokenizer)] {
             if !contents.is_empty() {
                 return Err(Error::Section { section, problem: "a chain of integer layers has none" });
             }
         }
-        let chain = Chain::parse(description)?;
         Ok(Self {
             bytes,
             chain,

@@ -46,29 +46,35 @@ impl<'a> Weights<'a> {
         last[..rest.len()].copy_from_slice(rest);
         let blocks = self.data.chunks_exact(block.max(1));
         for ((out, bias), data) in out.chunks_mut(LANES).zip(bias.chunks(LANES)).zip(blocks) {
-            let mut sums = [0; LANES];
-            let (steps, _) = data.as_chunks::<{ LANES * STEP }>();
+            let mut sums = Sums::default();
+            let (steps, _) = data.as_chunks();
             for (step, x) in steps.iter().zip(quads) {
                 accumulate(step, x, &mut sums);
             }
             if let (Some(step), false) = (steps.last(), rest.is_empty()) {
                 accumulate(step, &last, &mut sums);
             }
-            for ((out, bias), sum) in out.iter_mut().zip(bias).zip(sums) {
-                *out = bias.wrapping_add(sum);
+            for ((out, bias), sums) in out.iter_mut().zip(bias).zip(sums.as_flattened().as_chunks::<STEP>().0)
+            {
+                *out = sums.iter().fold(*bias, |sum, &part| sum.wrapping_add(part));
             }
         }
     }
 }
 
+/// The sums of a block, `[16][4]` in quarters of four rows: one for every byte of a step, so that a step is vector products and
+/// sums without a look across lanes. One for every row was slower: 1.0 instead of 5.3 GMAC/s with SSE2, 6.5 instead of
+/// 13.4 with AVX2, 8.8 instead of 15.6 with AVX-512 (512 × 128 on a Xeon that was not idle).
+type Sums = [[i32; LANES]; STEP];
+
 /// Adds the products of one step.
 #[inline(always)]
-fn accumulate(step: &[i8; LANES * STEP], x: &[i8; STEP], sums: &mut [i32; LANES]) {
-    let x = x.map(i16::from);
-    for (sum, w) in sums.iter_mut().zip(step.as_chunks::<STEP>().0) {
-        for j in 0..STEP {
+fn accumulate(step: &[i8; LANES * STEP], x: &[i8; STEP], sums: &mut Sums) {
+    let x: [i16; LANES] = core::array::from_fn(|k| i16::from(x[k % STEP]));
+    for (sums, w) in sums.iter_mut().zip(step.as_chunks::<LANES>().0) {
+        for k in 0..LANES {
             // −128 · −128 is 2¹⁴: products of i16.
-            *sum += i32::from(i16::from(w[j]) * x[j]);
+            sums[k] += i32::from(i16::from(w[k]) * x[k]);
         }
     }
 }
