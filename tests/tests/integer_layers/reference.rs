@@ -137,7 +137,7 @@ fn sigmoid(x: i64, seen: &mut Seen) -> i64 {
 }
 
 fn tanh(x: i64, shift: i32, seen: &mut Seen) -> i64 {
-    let index = if shift < 0 { (3 * x + (1 << (-shift - 1))) >> -shift } else { 3 * x << shift };
+    let index = if shift < 0 { (3 * x + (1 << (-shift - 1))) >> -shift } else { (3 * x) << shift };
     let value = between(index, 8, 0xffff << 8, &mut seen.tanh);
     let value = if index >= 0 { value - (1 << 23) + 128 } else { (1 << 23) - value + 127 };
     value >> 8

@@ -148,7 +148,7 @@ fn lstms_of_other_forms_are_refused_by_name() {
     inputs.extend([2; 4]);
     inputs.extend([-1, -1, 3, 4, -1, -1, -1, -1]);
     let operator = Operator { code: 44, inputs, output: 5, options: vec![(0, Field::Scalar(vec![4]))] };
-    let taken = tflite::read(&file(&tensors, &[operator.clone()], 5), "lstm.tflite");
+    let taken = tflite::read(&file(&tensors, std::slice::from_ref(&operator), 5), "lstm.tflite");
     assert_eq!(taken.unwrap_or_else(|error| panic!("{error}")).layers.len(), 1);
     let changed = |change: &dyn Fn(&mut Vec<Tensor>, &mut Operator)| {
         let (mut tensors, mut operator) = (tensors.clone(), operator.clone());
