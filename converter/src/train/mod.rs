@@ -23,6 +23,7 @@ mod init;
 mod model;
 mod ops;
 mod optimizer;
+mod packed;
 mod parameters;
 mod pass;
 mod pool;
