@@ -32,6 +32,14 @@ pub enum ExportError {
         /// Layers of the model.
         layers: u32,
     },
+    /// The options ask for 16-bit activations of a matrix that quantizes none.
+    #[error("tensor `{tensor}` cannot take 16-bit activations: {problem}")]
+    Activations {
+        /// The name asked for.
+        tensor: String,
+        /// Why, and what to do.
+        problem: &'static str,
+    },
     /// A matrix is wider than its encoding allows.
     #[error("tensor `{tensor}`: {encoding} allows {most} columns, found {found}{}", wider(encoding))]
     TooWide {

@@ -6,6 +6,7 @@ use crate::inspect::tensor_name;
 use whit::CacheKind;
 use whit::format::{Description, Encoding, Golden, Role, Slots};
 use whit::sampler::Sampling;
+use whit::tensor::ActivationBits;
 
 /// How to write a file.
 #[derive(Clone, Debug)]
@@ -56,6 +57,12 @@ impl ExportOptions {
         }
     }
 
+    /// In how many bits the tensor of `role` in `layer` takes the vectors that it multiplies.
+    pub fn activations(&self, role: Role, layer: u16) -> ActivationBits {
+        let own = self.tensors.iter().rev().find(|own| own.names(role, layer));
+        own.map_or(ActivationBits::Eight, |own| own.activations)
+    }
+
     /// Whether sessions that do not choose have an int8 cache.
     pub(super) fn int8_cache(&self) -> bool {
         match self.cache {
@@ -69,20 +76,32 @@ impl ExportOptions {
         let (weights, embedding) = (describe(self.weights), describe(self.embedding_encoding()));
         let mut words = vec![weights.clone()];
         words.extend((weights != embedding).then(|| format!("embedding {embedding}")));
-        words.extend(self.tensors.iter().map(|own| format!("{} {}", own.name(), describe(own.encoding))));
+        words.extend(self.tensors.iter().map(|own| format!("{} {}", own.name(), own.describe())));
         let tokens = self.calibration.as_ref().map(Calibration::tokens);
         words.extend(tokens.map(|tokens| format!("calibrated on {tokens} tokens")));
         words.join("; ")
     }
 
-    /// Refuses a choice for a matrix that the model has not.
+    /// Refuses a choice for a matrix that the model has not, and 16-bit activations where there are none.
     pub(super) fn check(&self, description: &Description) -> Result<(), ExportError> {
         let slots = Slots::new(description);
-        let known = |own: &&TensorEncoding| slots.iter().any(|(role, layer)| own.names(role, layer));
-        match self.tensors.iter().find(|own| !known(own)) {
-            None => Ok(()),
-            Some(own) => Err(ExportError::NoSuchTensor { tensor: own.name(), layers: description.layers }),
+        let known = |own: &TensorEncoding| slots.iter().any(|(role, layer)| own.names(role, layer));
+        for own in &self.tensors {
+            if !known(own) {
+                return Err(ExportError::NoSuchTensor { tensor: own.name(), layers: description.layers });
+            }
+            if own.activations == ActivationBits::Sixteen {
+                let fail = |problem| Err(ExportError::Activations { tensor: own.name(), problem });
+                if matches!(own.encoding, Encoding::F32 | Encoding::F16) {
+                    return fail(
+                        "floats take their activations as they are; choose int8 or int4, or leave :a16 out",
+                    );
+                } else if !description.multiplies(own.role) {
+                    return fail("it multiplies nothing, of it rows are looked up; leave :a16 out");
+                }
+            }
         }
+        Ok(())
     }
 
     fn embedding_encoding(&self) -> Encoding {
@@ -102,9 +121,19 @@ pub struct TensorEncoding {
     pub layer: Option<u16>,
     /// How it is stored.
     pub encoding: Encoding,
+    /// In how many bits it takes the vectors that it multiplies.
+    pub activations: ActivationBits,
 }
 
 impl TensorEncoding {
+    fn describe(&self) -> String {
+        let encoding = describe(self.encoding);
+        match self.activations {
+            ActivationBits::Eight => encoding,
+            ActivationBits::Sixteen => format!("{encoding}, 16-bit activations"),
+        }
+    }
+
     fn names(&self, role: Role, layer: u16) -> bool {
         self.role == role && self.layer.is_none_or(|own| own == layer)
     }
@@ -183,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_matrix_may_have_an_encoding_of_its_own() {
-        let own = |layer, encoding| TensorEncoding { role: Role::FfnDown, layer, encoding };
+        let activations = ActivationBits::Eight;
+        let own = |layer, encoding| TensorEncoding { role: Role::FfnDown, layer, encoding, activations };
         let tensors = vec![own(None, Encoding::F16), own(Some(2), Encoding::I4 { group: 16 })];
         let options = ExportOptions { tensors, ..ExportOptions::default() };
         let found = [1, 2].map(|layer| options.encoding(Role::FfnDown, layer));
@@ -191,5 +221,17 @@ mod tests {
         assert_eq!(options.encoding(Role::FfnUp, 2), Encoding::I8);
         assert_eq!(options.encoding(Role::FfnDownBias, 2), Encoding::F32);
         assert_eq!(options.describe(), "int8; ffn.down f16; layers.2.ffn.down int4, groups of 16");
+    }
+
+    #[test]
+    fn a_matrix_may_take_16_bit_activations() {
+        let encoding = Encoding::I8;
+        let own = |layer, activations| TensorEncoding { role: Role::FfnDown, layer, encoding, activations };
+        let tensors = vec![own(None, ActivationBits::Sixteen), own(Some(2), ActivationBits::Eight)];
+        let options = ExportOptions { tensors, ..ExportOptions::default() };
+        let found = [1, 2].map(|layer| options.activations(Role::FfnDown, layer));
+        assert_eq!(found, [ActivationBits::Sixteen, ActivationBits::Eight]);
+        assert_eq!(options.activations(Role::FfnUp, 1), ActivationBits::Eight);
+        assert_eq!(options.describe(), "int8; ffn.down int8, 16-bit activations; layers.2.ffn.down int8");
     }
 }

@@ -5,9 +5,10 @@ use super::options::{ExportOptions, encoding_name};
 use crate::checkpoint::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 use whit::format::{
-    Description, Encoding, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align,
+    Description, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, WideInputs, Writer, align,
     encode_entry,
 };
+use whit::tensor::ActivationBits;
 
 /// Everything in front of the payload.
 #[derive(Debug)]
@@ -26,10 +27,15 @@ pub(super) struct Tables {
 impl Tables {
     /// Lays out the file, with a placeholder as golden transcript.
     pub(super) fn new(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Self, ExportError> {
-        let description = Description { int8_cache: options.int8_cache(), ..checkpoint.description };
-        description.check()?;
-        options.check(&description)?;
+        checkpoint.description.check()?;
+        options.check(&checkpoint.description)?;
         let entries = entries(checkpoint, options)?;
+        let wide = entries.iter().filter(|entry| entry.activations == ActivationBits::Sixteen);
+        let description = Description {
+            int8_cache: options.int8_cache(),
+            wide_inputs: wide.fold(WideInputs::NONE, |wide, entry| wide.with(entry.role)),
+            ..checkpoint.description
+        };
         let golden = options.golden.map_or(Vec::new(), |shape| shape.placeholder());
         let tables = Self {
             description,
@@ -92,7 +98,7 @@ fn entries(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Vec<T
         if found != expected {
             return fail(&tensor.source, format!("shape {expected:?}"), format!("{found:?}"));
         }
-        let entry = entry(tensor, options.encoding(role, layer), offset)?;
+        let entry = entry(tensor, options, offset)?;
         offset = align(offset + entry.len());
         entries.push(entry);
     }
@@ -107,7 +113,9 @@ fn place(role: Role, layer: u16) -> String {
     }
 }
 
-fn entry(tensor: &Tensor<'_>, encoding: Encoding, offset: u64) -> Result<TensorEntry, ExportError> {
+fn entry(tensor: &Tensor<'_>, options: &ExportOptions, offset: u64) -> Result<TensorEntry, ExportError> {
+    let (role, layer) = (tensor.role, tensor.layer);
+    let (encoding, activations) = (options.encoding(role, layer), options.activations(role, layer));
     let (rows, cols) = (tensor.rows.rows(), tensor.rows.cols());
     if cols > encoding.max_cols() {
         return Err(ExportError::TooWide {
@@ -119,7 +127,7 @@ fn entry(tensor: &Tensor<'_>, encoding: Encoding, offset: u64) -> Result<TensorE
     }
     // A description's shapes are below 2³².
     let (rows, cols) = (rows as u32, cols as u32);
-    Ok(TensorEntry { role: tensor.role, layer: tensor.layer, encoding, rows, cols, offset })
+    Ok(TensorEntry { role, layer, encoding, activations, rows, cols, offset })
 }
 
 fn sampling(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Vec<u8> {

@@ -12,6 +12,7 @@ mod metadata;
 mod role;
 mod sampling;
 mod tensors;
+mod wide;
 
 pub use crate::architecture::{NormKind, NormPlace, Positions};
 pub use checksum::Crc32;
@@ -23,6 +24,7 @@ pub use metadata::{Metadata, encode_entry};
 pub use role::Role;
 pub use sampling::SamplingDefaults;
 pub use tensors::{Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors};
+pub use wide::WideInputs;
 
 /// Sections, tensors and the parts of a tensor start at multiples of this.
 pub const ALIGNMENT: usize = 64;
