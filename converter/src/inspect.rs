@@ -3,8 +3,10 @@
 //! The fields are the JSON keys of `whit inspect --json`. How they are shown to people is `cli/inspect.rs`.
 
 mod architecture;
+mod recurrent;
 
-pub use architecture::Architecture;
+pub use architecture::{Architecture, TransformerWords};
+pub use recurrent::RecurrentWords;
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -178,7 +180,7 @@ pub fn inspect(model: &Model<'_>, options: &SessionOptions) -> Result<Report, Er
         file_bytes,
         format_version: whit::format::VERSION,
         fingerprint: format!("{:016x}", file.fingerprint()),
-        architecture: Architecture::of(&file.description),
+        architecture: Architecture::of(&file.architecture),
         parameters,
         bits_per_weight: bytes as f64 * 8.0 / parameters as f64,
         weight_bytes_per_token: weight_bytes_per_token(file),
@@ -210,7 +212,7 @@ pub fn encoding_name(encoding: Encoding) -> String {
 /// Bits in which a matrix takes the vectors that it multiplies, if it quantizes any.
 fn activation_bits(file: &File<'_>, entry: &TensorEntry) -> Option<u8> {
     match entry.encoding {
-        Encoding::I8 | Encoding::I4 { .. } if file.description.multiplies(entry.role) => {
+        Encoding::I8 | Encoding::I4 { .. } if !is_looked_up(file, entry.role) => {
             Some(8 * entry.activations.digits() as u8)
         }
         _ => None,
@@ -248,7 +250,11 @@ pub fn weight_bytes_per_token(file: &File<'_>) -> u64 {
 
 /// Whether of a tensor one row is taken, and nothing is multiplied with it.
 pub(crate) fn is_looked_up(file: &File<'_>, role: Role) -> bool {
-    role.is_matrix() && !file.description.multiplies(role)
+    match role {
+        Role::Embedding => !file.architecture.tied(),
+        Role::Positions => true,
+        _ => false,
+    }
 }
 
 /// Multiplications with weights that one token of a prompt takes: the matrices of all layers, twice those that take
@@ -259,7 +265,7 @@ pub fn prefill_macs_per_token(file: &File<'_>) -> u64 {
 
 /// The same of one decoded token: the output head, whether a matrix of its own or the embedding, counts too.
 pub fn decode_macs_per_token(file: &File<'_>) -> u64 {
-    let head = if file.description.tied { Role::Embedding } else { Role::Head };
+    let head = if file.architecture.tied() { Role::Embedding } else { Role::Head };
     macs(file, |role| role.per_layer() || role == head)
 }
 
@@ -290,6 +296,7 @@ fn part(role: Role) -> &'static str {
         | Role::FfnNormBias
         | Role::FinalNorm
         | Role::FinalNormBias => "norms",
+        _ => "recurrent",
     }
 }
 

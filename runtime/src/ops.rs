@@ -77,17 +77,22 @@ fn quantize<'q, K: Kernels>(
     let (cols, digits) = (matrix.cols(), bits.digits());
     let shape = |vectors: usize| ActivationShape { tokens: digits * vectors, cols };
     let sums = matches!(matrix, Matrix::I4(_));
+    let one = |x: &[f32], at: usize, out: &mut ActivationsMut<'_>| match bits {
+        ActivationBits::Eight => kernels.quantize(&x[..cols], at, out),
+        ActivationBits::Sixteen => kernels.quantize_wide(&x[..cols], at, out),
+    };
+    if x.tokens == 1 {
+        let mut activations = quantized.room(shape(1), sums);
+        one(x.data, 0, &mut activations);
+        return activations;
+    }
     let shared = SharedQuantized::new(quantized, cols);
     over_tokens(workers, worth_elements(workers, x.tokens * cols), x.tokens, |tokens| {
         // SAFETY: the shares of two workers do not overlap.
         let mut own = unsafe { shared.tokens(digits * tokens.start..digits * tokens.end) };
         let mut activations = own.room(shape(tokens.len()), sums);
         for (i, token) in tokens.enumerate() {
-            let x = &x.data[token * x.stride..][..cols];
-            match bits {
-                ActivationBits::Eight => kernels.quantize(x, i, &mut activations),
-                ActivationBits::Sixteen => kernels.quantize_wide(x, i, &mut activations),
-            }
+            one(&x.data[token * x.stride..], i, &mut activations);
         }
     });
     quantized.room(shape(x.tokens), sums)

@@ -73,7 +73,7 @@ fn files() -> Vec<Vec<u8>> {
         [Encoding::F32, Encoding::F16, Encoding::I8, Encoding::I4 { group: 16 }, Encoding::I4 { group: 0 }];
     let wide = [Encoding::I8, Encoding::I4 { group: 16 }].map(|encoding| Encodings::all(encoding).wide());
     let model = |(i, encodings): (u8, Encodings)| {
-        let bytes = whole::whole(&small, encodings, tokenizers::characters(), i.into());
+        let bytes = whole::whole(small, encodings, tokenizers::characters(), i.into());
         [i << 2, i << 2 | 1, i << 2 | 3].map(|choice| behind(&[choice], &bytes))
     };
     (0..).zip(encodings.map(Encodings::all).into_iter().chain(wide)).flat_map(model).collect()

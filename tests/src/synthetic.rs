@@ -1,9 +1,13 @@
 //! Models with random weights and any architecture, written through the runtime's own writer into memory.
 
+mod recurrent;
+
+pub use recurrent::{lstm, recurrents, widths};
+
 use whit::AlignedBytes;
 use whit::format::{
-    Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role, SamplingDefaults, Slots,
-    TensorEntry, WideInputs, Writer, align, encode_entry,
+    Architecture, Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role,
+    SamplingDefaults, Slots, TensorEntry, WideInputs, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16};
@@ -142,9 +146,9 @@ impl Encodings {
         Self { wide: |_, _| true, ..self }
     }
 
-    fn activations(&self, description: &Description, entry: &TensorEntry) -> ActivationBits {
+    fn activations(&self, architecture: &Architecture, entry: &TensorEntry) -> ActivationBits {
         let can = matches!(entry.encoding, Encoding::I8 | Encoding::I4 { .. })
-            && description.multiplies(entry.role);
+            && architecture.may_be_wide(entry.role);
         if can && (self.wide)(entry.role, entry.layer) {
             ActivationBits::Sixteen
         } else {
@@ -182,16 +186,17 @@ pub fn wide_encodings() -> Vec<(&'static str, Encodings)> {
 }
 
 /// The bytes of a model with random weights.
-pub fn model(description: &Description, encodings: Encodings, seed: u64) -> AlignedBytes {
-    model_with(description, encodings, &[], random_weights(description, seed))
+pub fn model(architecture: impl Into<Architecture>, encodings: Encodings, seed: u64) -> AlignedBytes {
+    let architecture = architecture.into();
+    model_with(architecture, encodings, &[], random_weights(architecture, seed))
 }
 
 /// Weights for [`model_with`]: uniform, of a size that keeps activations near 1; norms near 1, biases small.
-pub fn random_weights(description: &Description, seed: u64) -> impl FnMut(Role, u16) -> Vec<f32> {
+pub fn random_weights(architecture: impl Into<Architecture>, seed: u64) -> impl FnMut(Role, u16) -> Vec<f32> {
     let mut random = Random(seed);
-    let description = *description;
-    move |role, _| {
-        let (rows, cols) = description.shape(role);
+    let architecture = architecture.into();
+    move |role, layer| {
+        let (rows, cols) = architecture.shape(role, layer);
         let numbers = rows * cols;
         match role {
             Role::RotaryFrequencies => {
@@ -212,13 +217,13 @@ pub fn random_weights(description: &Description, seed: u64) -> impl FnMut(Role, 
 
 /// The bytes of a model with the given tokenizer section and weights.
 pub fn model_with(
-    description: &Description,
+    architecture: impl Into<Architecture>,
     encodings: Encodings,
     tokenizer: &[u8],
     weights: impl FnMut(Role, u16) -> Vec<f32>,
 ) -> AlignedBytes {
     let extras = Extras { tokenizer: tokenizer.to_vec(), ..Extras::default() };
-    model_and(description, encodings, &extras, weights)
+    model_and(architecture, encodings, &extras, weights)
 }
 
 /// What a file holds besides a description and numbers.
@@ -254,15 +259,16 @@ impl Default for Extras {
 
 /// The bytes of a model with the given extras and weights.
 pub fn model_and(
-    description: &Description,
+    architecture: impl Into<Architecture>,
     encodings: Encodings,
     extras: &Extras,
     mut weights: impl FnMut(Role, u16) -> Vec<f32>,
 ) -> AlignedBytes {
+    let architecture = architecture.into();
     let (mut table, mut data) = (Vec::new(), Vec::new());
-    let mut description = Description { wide_inputs: WideInputs::NONE, ..*description };
-    for (role, layer) in Slots::new(&description).iter() {
-        let (rows, cols) = description.shape(role);
+    let mut wide_inputs = WideInputs::NONE;
+    for (role, layer) in Slots::new(&architecture).iter() {
+        let (rows, cols) = architecture.shape(role, layer);
         let encoding = match role {
             Role::Embedding | Role::Positions | Role::Head => encodings.embedding,
             role if role.is_matrix() => encodings.weights,
@@ -272,15 +278,19 @@ pub fn model_and(
         let offset = data.len() as u64;
         let (activations, height, width) = (ActivationBits::Eight, rows as u32, cols as u32);
         let mut entry = TensorEntry { role, layer, encoding, activations, rows: height, cols: width, offset };
-        entry.activations = encodings.activations(&description, &entry);
+        entry.activations = encodings.activations(&architecture, &entry);
         if entry.activations == ActivationBits::Sixteen {
-            description.wide_inputs = description.wide_inputs.with(role);
+            wide_inputs = wide_inputs.with(role);
         }
         table.extend(entry.to_bytes());
         data.extend(encode(encoding, rows, cols, &weights(role, layer)));
         assert_eq!(data.len() as u64, offset + entry.len());
     }
-    assemble(&description, &table, &data, extras)
+    let architecture = match architecture {
+        Architecture::Transformer(description) => Description { wide_inputs, ..description }.into(),
+        recurrent @ Architecture::Recurrent(_) => recurrent,
+    };
+    assemble(&architecture, &table, &data, extras)
 }
 
 /// One tensor's bytes.
@@ -324,8 +334,8 @@ fn encode(encoding: Encoding, rows: usize, cols: usize, weights: &[f32]) -> Vec<
     bytes
 }
 
-fn assemble(description: &Description, table: &[u8], data: &[u8], extras: &Extras) -> AlignedBytes {
-    let (sampling, golden) = (extras.sampling_section(), extras.golden_section(description));
+fn assemble(architecture: &Architecture, table: &[u8], data: &[u8], extras: &Extras) -> AlignedBytes {
+    let (sampling, golden) = (extras.sampling_section(), extras.golden_section(architecture));
     let mut metadata = Vec::new();
     for (key, value) in &extras.metadata {
         encode_entry(key, value, |part| metadata.extend_from_slice(part));
@@ -334,7 +344,7 @@ fn assemble(description: &Description, table: &[u8], data: &[u8], extras: &Extra
     payload.resize(align(payload.len() as u64) as usize, 0);
     payload.extend_from_slice(data);
     let writer = Writer {
-        description,
+        architecture,
         tensor_table: table,
         sampling: &sampling,
         golden: &golden,
@@ -363,10 +373,13 @@ impl Extras {
         bytes
     }
 
-    fn golden_section(&self, description: &Description) -> Vec<u8> {
+    fn golden_section(&self, architecture: &Architecture) -> Vec<u8> {
+        if !architecture.is_language_model() {
+            return Vec::new();
+        }
         let (prompt, output, crc) = &self.golden;
         let (prompts, outputs) = (prompt.len() as u32, output.len() as u32);
-        let mut bytes = Golden::header(description.int8_cache, prompts, outputs, *crc).to_vec();
+        let mut bytes = Golden::header(architecture.int8_cache(), prompts, outputs, *crc).to_vec();
         bytes.extend(prompt.iter().chain(output).flat_map(|token| token.to_le_bytes()));
         bytes
     }

@@ -4,7 +4,7 @@ use super::error::ExportError;
 use crate::calibrate::Calibration;
 use crate::inspect::tensor_name;
 use whit::CacheKind;
-use whit::format::{Description, Encoding, Golden, Role, Slots};
+use whit::format::{Architecture, Description, Encoding, Golden, Role, Slots, TensorEntry, WideInputs};
 use whit::sampler::Sampling;
 use whit::tensor::ActivationBits;
 
@@ -63,6 +63,19 @@ impl ExportOptions {
         own.map_or(ActivationBits::Eight, |own| own.activations)
     }
 
+    /// What the file will say of the model: the kind of cache and which projections take 16-bit activations are the
+    /// file's choices, not the checkpoint's.
+    pub(super) fn apply(&self, architecture: Architecture, entries: &[TensorEntry]) -> Architecture {
+        match architecture {
+            Architecture::Transformer(description) => {
+                let wide = entries.iter().filter(|entry| entry.activations == ActivationBits::Sixteen);
+                let wide_inputs = wide.fold(WideInputs::NONE, |wide, entry| wide.with(entry.role));
+                Description { int8_cache: self.int8_cache(), wide_inputs, ..description }.into()
+            }
+            recurrent @ Architecture::Recurrent(_) => recurrent,
+        }
+    }
+
     /// Whether sessions that do not choose have an int8 cache.
     pub(super) fn int8_cache(&self) -> bool {
         match self.cache {
@@ -82,23 +95,19 @@ impl ExportOptions {
         words.join("; ")
     }
 
-    /// Refuses a choice for a matrix that the model has not, and 16-bit activations where there are none.
-    pub(super) fn check(&self, description: &Description) -> Result<(), ExportError> {
-        let slots = Slots::new(description);
+    /// Refuses a choice for a matrix that the model has not, and what its kind of model cannot have.
+    pub(super) fn check(&self, architecture: &Architecture) -> Result<(), ExportError> {
+        if self.calibration.is_some() && architecture.transformer().is_none() {
+            return Err(ExportError::NoCalibration);
+        }
+        let slots = Slots::new(architecture);
         let known = |own: &TensorEncoding| slots.iter().any(|(role, layer)| own.names(role, layer));
         for own in &self.tensors {
             if !known(own) {
-                return Err(ExportError::NoSuchTensor { tensor: own.name(), layers: description.layers });
+                return Err(ExportError::NoSuchTensor { tensor: own.name(), layers: architecture.layers() });
             }
             if own.activations == ActivationBits::Sixteen {
-                let fail = |problem| Err(ExportError::Activations { tensor: own.name(), problem });
-                if matches!(own.encoding, Encoding::F32 | Encoding::F16) {
-                    return fail(
-                        "floats take their activations as they are; choose int8 or int4, or leave :a16 out",
-                    );
-                } else if !description.multiplies(own.role) {
-                    return fail("it multiplies nothing, of it rows are looked up; leave :a16 out");
-                }
+                own.check_wide(architecture)?;
             }
         }
         Ok(())
@@ -131,6 +140,18 @@ impl TensorEncoding {
         match self.activations {
             ActivationBits::Eight => encoding,
             ActivationBits::Sixteen => format!("{encoding}, 16-bit activations"),
+        }
+    }
+
+    /// Refuses 16-bit activations where there are none.
+    fn check_wide(&self, architecture: &Architecture) -> Result<(), ExportError> {
+        let fail = |problem| Err(ExportError::Activations { tensor: self.name(), problem });
+        if matches!(self.encoding, Encoding::F32 | Encoding::F16) {
+            fail("floats take their activations as they are; choose int8 or int4, or leave :a16 out")
+        } else if !architecture.may_be_wide(self.role) {
+            fail("they are for the projections and the head of a transformer; leave :a16 out")
+        } else {
+            Ok(())
         }
     }
 

@@ -5,15 +5,13 @@ use super::options::{ExportOptions, encoding_name};
 use crate::checkpoint::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 use whit::format::{
-    Description, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, WideInputs, Writer, align,
-    encode_entry,
+    Architecture, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
 };
-use whit::tensor::ActivationBits;
 
 /// Everything in front of the payload.
 #[derive(Debug)]
 pub(super) struct Tables {
-    pub(super) description: Description,
+    pub(super) architecture: Architecture,
     pub(super) entries: Vec<TensorEntry>,
     pub(super) golden: Vec<u8>,
     pub(super) data_len: u64,
@@ -27,18 +25,13 @@ pub(super) struct Tables {
 impl Tables {
     /// Lays out the file, with a placeholder as golden transcript.
     pub(super) fn new(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Self, ExportError> {
-        checkpoint.description.check()?;
-        options.check(&checkpoint.description)?;
+        checkpoint.architecture.check()?;
+        options.check(&checkpoint.architecture)?;
         let entries = entries(checkpoint, options)?;
-        let wide = entries.iter().filter(|entry| entry.activations == ActivationBits::Sixteen);
-        let description = Description {
-            int8_cache: options.int8_cache(),
-            wide_inputs: wide.fold(WideInputs::NONE, |wide, entry| wide.with(entry.role)),
-            ..checkpoint.description
-        };
+        let architecture = options.apply(checkpoint.architecture, &entries);
         let golden = options.golden.map_or(Vec::new(), |shape| shape.placeholder());
         let tables = Self {
-            description,
+            architecture,
             table: entries.iter().flat_map(TensorEntry::to_bytes).collect(),
             data_len: entries.last().map_or(0, |entry| entry.offset + entry.len()),
             entries,
@@ -48,8 +41,8 @@ impl Tables {
             metadata: metadata(checkpoint, options),
             tokenizer_len: checkpoint.tokenizer.len() as u64,
         };
-        Golden::parse(&tables.golden, &description)?;
-        SamplingDefaults::parse(&tables.sampling, description.vocabulary)?;
+        Golden::parse(&tables.golden, &architecture)?;
+        SamplingDefaults::parse(&tables.sampling, architecture.vocabulary())?;
         Metadata::parse(&tables.metadata)?;
         Ok(tables)
     }
@@ -57,7 +50,7 @@ impl Tables {
     /// The format's writer over these tables.
     pub(super) fn writer(&self) -> Writer<'_> {
         Writer {
-            description: &self.description,
+            architecture: &self.architecture,
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,
@@ -79,7 +72,7 @@ impl Tables {
 
 /// The tensor table of a checkpoint that has what its description asks for.
 fn entries(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Vec<TensorEntry>, ExportError> {
-    let slots = Slots::new(&checkpoint.description);
+    let slots = Slots::new(&checkpoint.architecture);
     let fail = |tensor: &str, expected: String, found: String| {
         Err(ExportError::Tensor { tensor: tensor.into(), expected, found })
     };
@@ -94,7 +87,7 @@ fn entries(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Vec<T
             return fail(&tensor.source, place(role, layer), place(tensor.role, tensor.layer));
         }
         let found = (tensor.rows.rows(), tensor.rows.cols());
-        let expected = checkpoint.description.shape(role);
+        let expected = checkpoint.architecture.shape(role, layer);
         if found != expected {
             return fail(&tensor.source, format!("shape {expected:?}"), format!("{found:?}"));
         }

@@ -132,20 +132,20 @@ pub(crate) fn entries(description: &Description) -> Vec<TensorEntry> {
         let encoding = if role.is_matrix() { encodings[matrices % encodings.len()] } else { Encoding::F32 };
         matrices += usize::from(role.is_matrix());
         let integers = matches!(encoding, Encoding::I8 | Encoding::I4 { .. });
-        let wide = integers && description.multiplies(role) && description.wide_inputs.has(role);
+        let wide = integers && description.may_be_wide(role) && description.wide_inputs.has(role);
         let activations = if wide { ActivationBits::Sixteen } else { ActivationBits::Eight };
         let (rows, cols) = (rows as u32, cols as u32);
         let entry = TensorEntry { role, layer, encoding, activations, rows, cols, offset };
         offset = align(offset + entry.len());
         entry
     };
-    Slots::new(description).iter().map(entry).collect()
+    Slots::new(&(*description).into()).iter().map(entry).collect()
 }
 
 impl Parts {
     pub(crate) fn write(&self) -> Bytes {
         let writer = Writer {
-            description: &self.description,
+            architecture: &self.description.into(),
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,

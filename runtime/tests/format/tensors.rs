@@ -139,7 +139,7 @@ fn activations_of_16_bits_where_there_are_none_are_an_error() {
     parts.table = table.iter().flat_map(TensorEntry::to_bytes).collect();
     let error = File::parse(&parts.write()).map(|_| ()).expect_err("looked up");
     let Error::Tensor { role: Role::Embedding, problem, .. } = error else { panic!("{error}") };
-    assert!(problem.contains("rows are looked up"), "{problem}");
+    assert!(problem.contains("for the projections and the head"), "{problem}");
 }
 
 #[test]
@@ -176,8 +176,8 @@ fn a_matrix_too_wide_for_int4_is_an_error() {
 fn data_that_cannot_be_cast_is_an_error() {
     let parts = parts();
     let data = Bytes::from(&[&[0], &parts.data[..]].concat()[..]);
-    let error =
-        Tensors::parse(&parts.description, &parts.table, &data[1..]).expect_err("not at a multiple of 64");
+    let error = Tensors::parse(&parts.description.into(), &parts.table, &data[1..])
+        .expect_err("not at a multiple of 64");
     assert!(matches!(error, Error::Misaligned { excess: 1, .. }), "{error}");
 }
 
@@ -186,7 +186,7 @@ fn floats_may_be_wider_than_any_exact_sum() {
     let wide_inputs = WideInputs::NONE;
     let wide = Description { vocabulary: 131_073, width: 1, head_bias: true, wide_inputs, ..description() };
     let (mut end, mut table) = (0, Vec::new());
-    for (role, layer) in Slots::new(&wide).iter() {
+    for (role, layer) in Slots::new(&wide.into()).iter() {
         let (rows, cols) = wide.shape(role);
         let (rows, cols, offset) = (rows as u32, cols as u32, align(end));
         let (encoding, activations) = (Encoding::F32, ActivationBits::Eight);
@@ -245,7 +245,7 @@ fn slots_number_the_tensors_in_order() {
     };
     let least = Description { tied: true, final_norm: false, qkv_bias: false, layers: 1, ..base };
     for (description, total) in [(base, 2 + 2 * 7 + 2), (all, 2 + 2 * 12 + 4), (least, 2 + 6)] {
-        let slots = Slots::new(&description);
+        let slots = Slots::new(&description.into());
         assert_eq!(slots.total(), total);
         let order: Vec<_> = slots.iter().collect();
         assert_eq!(order.len(), total);

@@ -3,7 +3,8 @@
 
 use whit::AlignedBytes;
 use whit::format::{
-    Crc32, Description, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, WideInputs, Writer, align,
+    Architecture, Crc32, Description, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, WideInputs,
+    Writer, align,
 };
 use whit::tensor::ActivationBits;
 use whit::tokenizer::layout::Header;
@@ -19,14 +20,14 @@ const MOST_TOKENIZER: usize = 1 << 18;
 /// contents; `None` if the description is refused or asks for too much.
 pub fn mend(bytes: &[u8]) -> Option<AlignedBytes> {
     let [description, table, sampling, golden, metadata, tokenizer, data] = sections(bytes)?;
-    let mut description = Description::parse(description).ok()?;
-    let (tensor_table, data_len) = tensor_table(&mut description, table)?;
+    let mut architecture = Architecture::parse(description).ok()?;
+    let (tensor_table, data_len) = tensor_table(&mut architecture, table)?;
     let tokenizer = mend_tokenizer(tokenizer);
     let mut payload = tokenizer.clone();
     payload.resize(align(tokenizer.len() as u64) as usize, 0);
     payload.extend(data.iter().chain([&0]).cycle().take(data_len as usize));
     let writer = Writer {
-        description: &description,
+        architecture: &architecture,
         tensor_table: &tensor_table,
         sampling,
         golden,
@@ -66,22 +67,21 @@ fn sections(bytes: &[u8]) -> Option<[&[u8]; 7]> {
 
 /// The entries that the description asks for, with encodings and activations as `table` has them, and the length of the
 /// tensors. The description then says which activations have 16 bits.
-fn tensor_table(description: &mut Description, table: &[u8]) -> Option<(Vec<u8>, u64)> {
-    if description.layers > MOST_LAYERS {
+fn tensor_table(architecture: &mut Architecture, table: &[u8]) -> Option<(Vec<u8>, u64)> {
+    if architecture.layers() > MOST_LAYERS {
         return None;
     }
-    let (mut entries, mut end) = (Vec::new(), 0);
-    description.wide_inputs = WideInputs::NONE;
-    for (i, (role, layer)) in Slots::new(description).iter().enumerate() {
-        let (rows, cols) = description.shape(role);
+    let (mut entries, mut end, mut wide_inputs) = (Vec::new(), 0, WideInputs::NONE);
+    for (i, (role, layer)) in Slots::new(architecture).iter().enumerate() {
+        let (rows, cols) = architecture.shape(role, layer);
         let raw = table.get(i * TENSOR_ENTRY_LEN..).unwrap_or_default();
         let encoding = if role.is_matrix() { encoding(raw, cols) } else { Encoding::F32 };
         let offset = align(end);
         let integers = matches!(encoding, Encoding::I8 | Encoding::I4 { .. });
         let mut activations = ActivationBits::Eight;
-        if integers && description.multiplies(role) && raw.get(5).is_some_and(|bits| bits % 2 == 1) {
+        if integers && architecture.may_be_wide(role) && raw.get(5).is_some_and(|bits| bits % 2 == 1) {
             activations = ActivationBits::Sixteen;
-            description.wide_inputs = description.wide_inputs.with(role);
+            wide_inputs = wide_inputs.with(role);
         }
         let (rows, cols) = (rows as u32, cols as u32);
         let entry = TensorEntry { role, layer, encoding, activations, rows, cols, offset };
@@ -90,6 +90,9 @@ fn tensor_table(description: &mut Description, table: &[u8]) -> Option<(Vec<u8>,
             return None;
         }
         entries.extend(entry.to_bytes());
+    }
+    if let Architecture::Transformer(description) = *architecture {
+        *architecture = Description { wide_inputs, ..description }.into();
     }
     Some((entries, end))
 }

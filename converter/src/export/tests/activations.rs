@@ -20,7 +20,7 @@ fn activations_of_16_bits_are_read_back_and_change_no_weight() {
     let plain = written(&with(Encoding::I8));
     let bytes = written(&wide(Role::FfnDown, Some(1), Encoding::I8));
     let (plain, file) = (File::parse(&plain).expect("parses"), File::parse(&bytes).expect("parses"));
-    assert_eq!(file.description.wide_inputs, WideInputs::NONE.with(Role::FfnDown));
+    assert_eq!(file.architecture.wide_inputs(), WideInputs::NONE.with(Role::FfnDown));
     let wide = file.tensors.entries().filter(|entry| entry.activations == ActivationBits::Sixteen);
     assert!(wide.map(|entry| (entry.role, entry.layer)).eq([(Role::FfnDown, 1)]));
     assert!(file.section(Section::TensorData) == plain.section(Section::TensorData));
@@ -34,13 +34,13 @@ fn activations_of_16_bits_where_there_are_none_are_named() {
             Role::Embedding,
             None,
             Encoding::I8,
-            "`embedding` cannot take 16-bit activations: it multiplies nothing",
+            "`embedding` cannot take 16-bit activations: they are for the projections",
         ),
         (
             Role::Positions,
             None,
             Encoding::I8,
-            "`positions` cannot take 16-bit activations: it multiplies nothing",
+            "`positions` cannot take 16-bit activations: they are for the projections",
         ),
     ];
     for (role, layer, encoding, expected) in cases {
