@@ -4,10 +4,12 @@
 //! Shared by the corruption suite and the fuzz targets; neither asks for right results, only that nothing panics.
 
 mod importing;
+mod integer;
 mod mend;
 mod tokenize;
 
 pub use importing::{Folder, export_all};
+pub use integer::{exercise_integer, import_tflite};
 pub use mend::{mend, mend_tokenizer};
 pub use tokenize::{tokenize, tokenize_valid};
 

@@ -1,4 +1,4 @@
-//! What the fuzz targets start from: small valid inputs, made here and nowhere copied.
+//! What the fuzz targets start from: small valid inputs, made here or by the script that lies beside them.
 
 use crate::checkpoints::{self, Dtype, Options, Shape};
 use crate::hostile::Folder;
@@ -6,6 +6,8 @@ use crate::synthetic::{Encodings, awkward};
 use crate::{tokenizers, whole};
 use std::fs;
 use whit::format::{Description, Encoding};
+use whit_converter::import::tflite;
+use whit_converter::integer::to_bytes;
 
 /// The seeds of every target, by its name.
 ///
@@ -14,6 +16,8 @@ use whit::format::{Description, Encoding};
 pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     vec![
         ("file", files()),
+        ("integer_file", vec![integer_file()]),
+        ("import_tflite", vec![TFLITE.into()]),
         ("tokenizer", sections()),
         ("tokenizer_json", jsons()),
         ("tokenizer_llama2c", vec![llama2c_tokenizer()]),
@@ -27,6 +31,15 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             SHAPES.iter().zip(0..).map(|(name, i)| behind(&[i / 3], &written(name).0)).collect(),
         ),
     ]
+}
+
+/// A model that TensorFlow wrote, see `make.py` beside it.
+const TFLITE: &[u8] = include_bytes!("../files/digits/int8.tflite");
+
+/// The `.whit` file of that model.
+fn integer_file() -> Vec<u8> {
+    let checkpoint = tflite::read(TFLITE, "int8.tflite").expect("a whole file");
+    to_bytes(&checkpoint).expect("its layers fit together")
 }
 
 /// Shapes of Hugging Face checkpoints: three with the names of Llama's tensors, then one with GPT-2's.

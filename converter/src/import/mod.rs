@@ -6,6 +6,7 @@ pub mod huggingface;
 pub mod llama2c;
 mod recurrent;
 mod rows;
+pub mod tflite;
 
 pub use error::{ImportError, Problem};
 
