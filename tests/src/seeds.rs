@@ -2,10 +2,10 @@
 
 use crate::checkpoints::{self, Dtype, Options, Shape};
 use crate::hostile::Folder;
-use crate::synthetic::{Encodings, awkward};
-use crate::{tokenizers, whole};
+use crate::synthetic::{Encodings, awkward, recurrents, widths};
+use crate::{synthetic, tokenizers, whole};
 use std::fs;
-use whit::format::{Description, Encoding};
+use whit::format::{Description, Encoding, Recurrent};
 use whit_converter::import::tflite;
 use whit_converter::integer::to_bytes;
 
@@ -89,7 +89,23 @@ fn files() -> Vec<Vec<u8>> {
         let bytes = whole::whole(small, encodings, tokenizers::characters(), i.into());
         [i << 2, i << 2 | 1, i << 2 | 3].map(|choice| behind(&[choice], &bytes))
     };
-    (0..).zip(encodings.map(Encodings::all).into_iter().chain(wide)).flat_map(model).collect()
+    (0..)
+        .zip(encodings.map(Encodings::all).into_iter().chain(wide))
+        .flat_map(model)
+        .chain(recurrent_files())
+        .collect()
+}
+
+/// Recurrent models of every cell and input, likewise.
+fn recurrent_files() -> impl Iterator<Item = Vec<u8>> {
+    let smaller = |recurrent: Recurrent| Recurrent { layers: 1, hidden: widths(&[6]), ..recurrent };
+    let plain = recurrents().into_iter().filter(|(_, recurrent)| !recurrent.projected && !recurrent.tied);
+    let model = move |(i, (_, recurrent)): (usize, (&str, Recurrent))| {
+        let encoding = [Encoding::I8, Encoding::I4 { group: 16 }][i % 2];
+        let bytes = synthetic::model(smaller(recurrent), Encodings::all(encoding), 1);
+        behind(&[(i % 4) as u8 * 4 + 1], &bytes)
+    };
+    plain.enumerate().map(model)
 }
 
 /// A section behind its length, and a text.

@@ -105,7 +105,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let prompt_tokens = encode(&model, &prompt, &file)?;
     if !model.architecture().is_language_model() {
         return Err(
-            file.fail(&"the model does not predict the next token; `whit apply` computes what it does")
+            file.fail(&"the model does not predict the next token; `whit apply` computes what it gives")
         );
     }
     let timed = generate(&args, &mut session, &prompt, &prompt_tokens, &sampling, &file)?;
