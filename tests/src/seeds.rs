@@ -3,7 +3,7 @@
 use crate::checkpoints::{self, Dtype, Options, Shape};
 use crate::hostile::Folder;
 use crate::synthetic::{Encodings, awkward, recurrents, widths};
-use crate::{synthetic, tokenizers, whole};
+use crate::{onnx, synthetic, tokenizers, whole};
 use std::fs;
 use whit::format::{Description, Encoding, Recurrent};
 use whit_converter::import::tflite;
@@ -22,6 +22,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("tokenizer_json", jsons()),
         ("tokenizer_llama2c", vec![llama2c_tokenizer()]),
         ("import_llama2c", vec![llama2c(false, true), llama2c(false, false), llama2c(true, true)]),
+        ("import_onnx", onnx_files()),
         (
             "import_safetensors",
             SHAPES.iter().zip(0..).map(|(name, i)| behind(&[i], &written(name).1)).collect(),
@@ -140,6 +141,11 @@ fn llama2c_tokenizer() -> Vec<u8> {
     file
 }
 
+/// A tagger over an embedding, and an unembedded GRU.
+fn onnx_files() -> Vec<Vec<u8>> {
+    vec![onnx::tagger(), onnx::gru()]
+}
+
 /// A checkpoint of one layer, in the legacy layout or version 1.
 fn llama2c(version_1: bool, tied: bool) -> Vec<u8> {
     let (width, hidden, layers, heads, vocabulary, context) = (4i32, 6, 1, 2, 5, 8);
@@ -171,7 +177,7 @@ mod tests {
     use super::*;
     use crate::hostile::{Outcome, exercise, export_all, mend, tokenize_valid};
     use whit::{AlignedBytes, CacheKind};
-    use whit_converter::import::{huggingface, llama2c};
+    use whit_converter::import::{huggingface, llama2c, onnx};
     use whit_converter::tokenizer::{llama2c as tokenizer_bin, tokenizer_json};
 
     fn of(target: &str) -> Vec<Vec<u8>> {
@@ -209,6 +215,10 @@ mod tests {
         for seed in of("import_llama2c") {
             let path = folder.write("model.bin", &seed);
             export_all(&llama2c::import(&path, |_| Ok(Vec::new())).expect("taken"), folder.path());
+        }
+        for seed in of("import_onnx") {
+            let path = folder.write("model.onnx", &seed);
+            export_all(&onnx::import(&path, |_| Ok(Vec::new())).expect("taken"), folder.path());
         }
         let configurations = configurations();
         for (seed, config) in of("import_safetensors").iter().zip(&configurations) {

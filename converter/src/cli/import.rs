@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use whit::CacheKind;
 use whit::format::MAGIC;
 
-/// Make a .whit file of a checkpoint: a Hugging Face directory, a llama2.c .bin with its tokenizer, or a quantized
-/// .tflite of LSTM, fully connected, reshape and softmax
+/// Make a .whit file of a checkpoint: a Hugging Face directory, a directory of a recurrent model, an .onnx file, a
+/// quantized .tflite of LSTM, fully connected, reshape and softmax, or a llama2.c .bin with its tokenizer
 ///
 /// Weights become int8 unless told otherwise; they are read and written row by row. The file gets a golden transcript, which `whit verify` and a
 /// device's self-test replay. It appears whole or not at all; the same input gives the same bytes.

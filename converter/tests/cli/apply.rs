@@ -29,7 +29,7 @@ fn digits_are_read_from_frames() {
     assert_eq!(lines.len(), 10);
     assert!(lines[0][0] > 0.9, "a stream's first digit is read from a fresh state: {:?}", lines[0]);
     let report = json(folder.path(), &["apply", "m.whit", "frames", "--json"]);
-    assert_eq!(report["frames"], 280);
+    assert_eq!(report["count"], 280);
     let vectors = report["vectors"].as_array().unwrap();
     for (line, vector) in lines.iter().zip(vectors) {
         let vector = vector.as_array().unwrap();
@@ -70,7 +70,7 @@ fn what_cannot_be_applied_is_named() {
     let said = fail(folder.path(), 1, &["apply", "m.whit", "part"]);
     assert!(said.starts_with("error: part: ") && said.contains("frames of 28 numbers"), "{said}");
     let said = fail(folder.path(), 1, &["apply", "m.whit", "odd"]);
-    assert!(said.contains("odd: expected numbers of 4 bytes"), "{said}");
+    assert!(said.contains("odd: expected a .npy file or bare numbers of 4 bytes"), "{said}");
     let said = fail(folder.path(), 1, &["apply", "m.whit", "nothing"]);
     assert!(said.contains("nothing: cannot be read"), "{said}");
     let said = fail(folder.path(), 1, &["run", "m.whit", "Once"]);

@@ -9,5 +9,6 @@ mod energy;
 mod failures;
 mod help;
 mod made_up;
+mod recurrent;
 mod reports;
 mod stories;
