@@ -66,7 +66,7 @@ fn main() {
     let pool = ThreadPool::new(2).expect("a thread starts").eager();
     // What the standard library makes once for a thread (its handle) is not the runtime's.
     pool.run(&|_| drop(black_box(std::thread::current())));
-    let mut cases = 0;
+    let (mut cases, mut texts) = (0, 0);
     // Eight encodings with four tokenizers: each of them twice.
     for ((encoding, encodings), (tokenizer, section)) in
         encodings().into_iter().zip(tokenizers::sections().into_iter().cycle())
@@ -82,13 +82,16 @@ fn main() {
                     let (backend, workers) = (backend.name(), workers.count());
                     let case = format!("{tokenizer}, {encoding}, {cache:?}, {backend}, {workers} workers");
                     let pieces = result.unwrap_or_else(|error| panic!("{case}: {error}"));
-                    assert!(pieces > 0, "{case}: no text came");
+                    // Random states may end a text at its first token; they do not in every encoding.
+                    assert!(pieces > 0 || bytes == &recurrent, "{case}: no text came");
+                    texts += usize::from(pieces > 0 && bytes == &recurrent);
                     assert_eq!(allocations, 0, "{case}");
                     cases += 1;
                 }
             }
         }
     }
+    assert!(texts > 0, "no text came of a recurrent model");
     println!("memory: no allocation in {cases} lives of a session");
 }
 

@@ -53,6 +53,7 @@ impl Head {
 
 /// A value of the graph.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a graph has few values")]
 enum Value {
     Stream(Stream),
     Constant(Constant),
