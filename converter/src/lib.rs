@@ -18,5 +18,6 @@ mod map;
 pub mod plot;
 pub mod report;
 pub mod tokenizer;
+pub mod train;
 pub mod usage;
 pub mod verify;

@@ -14,6 +14,7 @@ mod inspect;
 mod interrupt;
 mod model_file;
 mod output;
+mod plot;
 mod progress;
 mod report;
 mod run;
@@ -46,6 +47,7 @@ enum Command {
     Bench(bench::Args),
     Energy(energy::Args),
     Report(report::Args),
+    Plot(plot::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Energy(args) => energy::run(args),
         Command::Report(args) => report::run(args),
+        Command::Plot(args) => plot::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
