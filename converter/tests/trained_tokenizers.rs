@@ -117,7 +117,13 @@ fn real_texts_come_back() {
 fn dump() {
     let data = std::path::PathBuf::from(std::env::var_os("WHIT_DATA").expect("data"));
     let text = std::fs::read(data.join("text/tinyshakespeare.txt")).expect("text");
-    for (name, choice, documents) in [("chars", Choice::Characters, false), ("charsdoc", Choice::Characters, true), ("bytes", Choice::Bytes, true), ("bpe", Choice::BytePairs(1024), false), ("bpedoc", Choice::BytePairs(512), true)] {
+    for (name, choice, documents) in [
+        ("chars", Choice::Characters, false),
+        ("charsdoc", Choice::Characters, true),
+        ("bytes", Choice::Bytes, true),
+        ("bpe", Choice::BytePairs(1024), false),
+        ("bpedoc", Choice::BytePairs(512), true),
+    ] {
         let start = std::time::Instant::now();
         let texts = Texts { training: &[&text], other: &[] };
         let json = make(choice, &texts, documents).expect("made");

@@ -47,7 +47,8 @@ fn merges_are_learned_as_the_examples_show() {
         let token = |id: u32| String::from_utf8(found.tokens[id as usize].clone()).expect("text");
         let merges: Vec<_> =
             found.merges.iter().map(|merge| [token(merge.left), token(merge.right)]).collect();
-        let pairs: Vec<_> = list(&expected["merges"]).iter().map(|pair| [text(&pair[0]), text(&pair[1])]).collect();
+        let pairs: Vec<_> =
+            list(&expected["merges"]).iter().map(|pair| [text(&pair[0]), text(&pair[1])]).collect();
         assert_eq!(merges, pairs, "{}", example["id"]);
         let counts: Vec<_> = found.merges.iter().map(|merge| merge.count).collect();
         let expected: Vec<_> = list(&expected["counts"]).iter().map(|count| number(count) as u64).collect();
@@ -67,7 +68,10 @@ fn assert_rates(area: &str, decay: Decay) {
         };
         for (step, expected) in list(&inputs["steps"]).iter().zip(list(&example["expected"]["lr"])) {
             let (found, expected) = (schedule.rate(number(step) as u64), number(expected));
-            assert!((found - expected).abs() <= number(&example["tolerance"]), "{step}: {found}, not {expected}");
+            assert!(
+                (found - expected).abs() <= number(&example["tolerance"]),
+                "{step}: {found}, not {expected}"
+            );
         }
     }
 }

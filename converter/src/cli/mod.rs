@@ -19,6 +19,7 @@ mod progress;
 mod report;
 mod run;
 mod table;
+mod train;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -47,6 +48,7 @@ enum Command {
     Bench(bench::Args),
     Energy(energy::Args),
     Report(report::Args),
+    Train(Box<train::Args>),
     Plot(plot::Args),
 }
 
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Energy(args) => energy::run(args),
         Command::Report(args) => report::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Plot(args) => plot::run(args),
     };
     match result {

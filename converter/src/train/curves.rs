@@ -18,7 +18,8 @@ fn loss(runs: &[Run]) -> String {
     let mut chart = Chart::new("Training", Axis::linear("steps"), Axis::linear("loss, nats per token"));
     for (name, records) in runs {
         if let Some(best) = best(records) {
-            chart = chart.subtitle(format!("{name}: best validation {:.4} after {:.0} steps", best.y, best.x));
+            chart =
+                chart.subtitle(format!("{name}: best validation {:.4} after {:.0} steps", best.y, best.x));
         }
     }
     for (color, (name, records)) in runs.iter().enumerate() {
@@ -101,7 +102,14 @@ mod tests {
             seconds: 1.0,
         };
         let validation = |step, loss| Record::Validation { step, loss, bits_per_byte: loss, best: true };
-        vec![training(1), training(2), validation(2, 3.0), training(3), validation(3, 2.5), validation(4, 2.75)]
+        vec![
+            training(1),
+            training(2),
+            validation(2, 3.0),
+            training(3),
+            validation(3, 2.5),
+            validation(4, 2.75),
+        ]
     }
 
     #[test]
@@ -119,7 +127,8 @@ mod tests {
     fn smoothing_starts_at_the_first_point_and_keeps_constants() {
         let points: Vec<Point> = (0..9).map(|step| Point::new(f64::from(step), 2.0)).collect();
         assert_eq!(smoothed(&points), points);
-        let falling: Vec<Point> = (0..600).map(|step| Point::new(f64::from(step), f64::from(-step))).collect();
+        let falling: Vec<Point> =
+            (0..600).map(|step| Point::new(f64::from(step), f64::from(-step))).collect();
         let last = smoothed(&falling).pop().expect("a point");
         assert!((-595.0..-580.0).contains(&last.y), "{last:?}");
     }

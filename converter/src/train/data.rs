@@ -3,7 +3,7 @@
 mod batches;
 mod parts;
 
-pub use batches::{Batch, Order, Windows};
+pub use batches::{Order, Rows, Windows};
 pub use parts::{Parts, Shares};
 
 use super::tokenizer::TextTokenizer;

@@ -55,8 +55,10 @@ mod tests {
         fs::write(folder.path().join(".whit-notes"), b"mine").expect("written");
         remove_unfinished(folder.path());
         assert_eq!(fs::read(&path).expect("there"), b"two");
-        let mut names: Vec<_> =
-            fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+        let mut names: Vec<_> = fs::read_dir(folder.path())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
         names.sort();
         assert_eq!(names, [".whit-notes", "state"]);
     }

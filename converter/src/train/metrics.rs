@@ -69,8 +69,9 @@ pub fn read(directory: &Path) -> io::Result<Vec<Record>> {
     let text = std::fs::read_to_string(directory.join(FILE))?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let record = |(number, line): (usize, &str)| {
-        serde_json::from_str(line)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {error}", number + 1)))
+        serde_json::from_str(line).map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {error}", number + 1))
+        })
     };
     whole.lines().enumerate().map(record).collect()
 }
@@ -79,6 +80,7 @@ pub fn read(directory: &Path) -> io::Result<Vec<Record>> {
 #[derive(Debug)]
 pub(super) struct Log {
     file: File,
+    seconds: f64,
 }
 
 impl Log {
@@ -87,10 +89,21 @@ impl Log {
     pub(super) fn open(directory: &Path, step: u64) -> io::Result<Self> {
         let path = directory.join(FILE);
         let kept = if path.exists() { read(directory)? } else { Vec::new() };
-        let kept = kept.iter().filter(|record| record.step() <= step && !matches!(record, Record::Test { .. }));
-        let lines = kept.map(line).collect::<io::Result<Vec<_>>>()?;
+        let is_kept = |record: &&Record| record.step() <= step && !matches!(record, Record::Test { .. });
+        let kept: Vec<&Record> = kept.iter().filter(is_kept).collect();
+        let lines = kept.iter().map(|record| line(record)).collect::<io::Result<Vec<_>>>()?;
         write_whole(&path, lines.concat().as_bytes())?;
-        Ok(Self { file: OpenOptions::new().append(true).open(path)? })
+        let seconds = kept.iter().rev().find_map(|record| match record {
+            Record::Training { seconds, .. } => Some(*seconds),
+            _ => None,
+        });
+        let file = OpenOptions::new().append(true).open(path)?;
+        Ok(Self { file, seconds: seconds.unwrap_or(0.0) })
+    }
+
+    /// How long the run took until its last record that was kept.
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds
     }
 
     /// Adds a line, in one piece.

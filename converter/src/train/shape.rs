@@ -1,10 +1,9 @@
 //! How large a model is: presets sized for devices, and what they cost.
 
-use serde::{Deserialize, Serialize};
+use super::config::{Cell, Config, Recurrent, Sizes, Transformer};
 
 /// What the layers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Attention, with Llama's blocks: RMS norms, rotary positions, shared key and value heads, a gated feed-forward
     /// with SiLU; the output head is the embedding.
@@ -37,7 +36,7 @@ impl Kind {
 }
 
 /// The sizes of a model. What a kind has no use for is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// What the layers are.
     pub kind: Kind,
@@ -118,33 +117,17 @@ fn recurrent(kind: Kind, layers: u32, width: u32, embedding: u32) -> Shape {
 }
 
 impl Shape {
-    /// A learning rate that is about right: wider layers want smaller steps.
-    pub fn learning_rate(&self) -> f64 {
-        (0.3 / f64::from(self.width)).min(3e-3)
-    }
-
-    /// Numbers that are trained, for a vocabulary.
-    pub fn parameters(&self, vocabulary: u32) -> u64 {
-        let [layers, width, embedding, heads, kv_heads, hidden, context] =
-            [self.layers, self.width, self.embedding, self.heads, self.kv_heads, self.hidden, self.context]
-                .map(u64::from);
-        let table = u64::from(vocabulary) * embedding;
+    /// The model of this shape with a vocabulary.
+    pub fn config(&self, vocabulary: u32) -> Config {
+        let Shape { layers, width, embedding, heads, kv_heads, hidden, context, .. } = *self;
+        let sizes = Sizes { vocabulary, width, layers, heads, kv_heads, hidden, context, tied: true };
+        let recurrent =
+            |cell| Config::Recurrent(Recurrent { cell, vocabulary, embedding, width, layers, tied: false });
         match self.kind {
-            Kind::Llama => {
-                let attention = 2 * width * width + 2 * width * (width / heads) * kv_heads;
-                table + layers * (attention + 3 * width * hidden + 2 * width) + width
-            }
-            Kind::Gpt2 => {
-                let attention = 4 * width * width + 4 * width;
-                let feed_forward = 2 * width * hidden + hidden + width;
-                table + context * width + layers * (attention + feed_forward + 4 * width) + 2 * width
-            }
-            Kind::Lstm | Kind::Gru => {
-                let gates = if self.kind == Kind::Lstm { 4 } else { 3 };
-                let layer = |input: u64| gates * width * (input + width + 2);
-                let head = u64::from(vocabulary) * (width + 1);
-                table + layer(embedding) + (layers - 1) * layer(width) + head
-            }
+            Kind::Llama => Config::Transformer(Transformer::llama(sizes)),
+            Kind::Gpt2 => Config::Transformer(Transformer::gpt2(sizes)),
+            Kind::Lstm => recurrent(Cell::Lstm),
+            Kind::Gru => recurrent(Cell::Gru),
         }
     }
 }
@@ -152,12 +135,14 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::model::Model;
 
     #[test]
     fn presets_have_about_the_parameters_that_they_are_named_for() {
         for (preset, expected) in Preset::ALL.into_iter().zip([50e3, 250e3, 1e6, 5e6]) {
             for kind in [Kind::Llama, Kind::Gpt2, Kind::Lstm, Kind::Gru] {
-                let count = preset.shape(kind).parameters(65) as f64;
+                let model = Model::new(&preset.shape(kind).config(65), 0).expect("presets are possible");
+                let count = model.parameters() as f64;
                 assert!((0.9 * expected..1.1 * expected).contains(&count), "{kind:?} {preset:?}: {count}");
             }
         }
@@ -170,16 +155,5 @@ mod tests {
             assert_eq!(Kind::Llama.heads(width), expected, "{width}");
         }
         assert_eq!(Kind::Lstm.heads(64), 0);
-    }
-
-    #[test]
-    fn heads_divide_the_width_into_pairs() {
-        for shape in Preset::ALL.map(|preset| preset.shape(Kind::Llama)) {
-            assert!(shape.width.is_multiple_of(2 * shape.heads) && shape.heads.is_multiple_of(shape.kv_heads));
-        }
-        assert!(Preset::ALL.iter().all(|preset| {
-            let shape = preset.shape(Kind::Gpt2);
-            shape.width.is_multiple_of(2 * shape.heads)
-        }));
     }
 }

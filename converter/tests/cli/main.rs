@@ -10,3 +10,4 @@ mod help;
 mod made_up;
 mod reports;
 mod stories;
+mod train;

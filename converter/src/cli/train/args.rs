@@ -1,9 +1,8 @@
 //! What `whit train` can be asked for, and what holds where it is not asked.
 
-use crate::train::schedule::Decay;
-use crate::train::settings::Integers;
 use crate::train::shape::{Kind, Preset, Shape};
 use crate::train::tokenizer::Choice;
+use crate::train::{Fall, Integers};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -12,7 +11,7 @@ const STEPS: u64 = 3000;
 
 /// What the layers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Architecture {
+pub(super) enum Architecture {
     /// Attention: the best text for its size; memory grows with the context
     Transformer,
     /// Long short-term memory: constant memory, any length of text
@@ -23,7 +22,7 @@ pub(in crate::cli) enum Architecture {
 
 /// The blocks of a transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Style {
+pub(super) enum Style {
     /// RMS norms, rotary positions, shared key and value heads, gated feed-forward with SiLU
     Llama,
     /// Layer norms, learned positions, plain feed-forward with GELU, biases
@@ -32,7 +31,7 @@ pub(in crate::cli) enum Style {
 
 /// Sizes by about how many parameters they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Size {
+pub(super) enum Size {
     /// About 50 000 parameters, 30 kB at int4: the smallest microcontrollers
     #[value(name = "50k")]
     P50k,
@@ -60,7 +59,7 @@ impl From<Size> for Preset {
 
 /// How the learning rate falls after its warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Curve {
+pub(super) enum Curve {
     /// Half a cosine
     Cosine,
     /// A line
@@ -69,7 +68,7 @@ pub(in crate::cli) enum Curve {
     Constant,
 }
 
-impl From<Curve> for Decay {
+impl From<Curve> for Fall {
     fn from(curve: Curve) -> Self {
         match curve {
             Curve::Cosine => Self::Cosine,
@@ -81,7 +80,7 @@ impl From<Curve> for Decay {
 
 /// Weights as the runtime will store them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum QatWeights {
+pub(super) enum QatWeights {
     /// int8 everywhere
     Int8,
     /// int4 in groups of 32; embedding and output head int8
@@ -125,13 +124,13 @@ pub(super) struct TextArgs {
 pub(super) struct ModelArgs {
     /// What the layers are
     #[arg(long, default_value = "transformer")]
-    pub(super) arch: Architecture,
+    arch: Architecture,
     /// The blocks of a transformer
     #[arg(long, default_value = "llama")]
-    pub(super) style: Style,
+    style: Style,
     /// The size, by about how many parameters; the options below change parts of it
     #[arg(long, value_name = "SIZE", default_value = "250k")]
-    pub(super) preset: Size,
+    preset: Size,
     /// Layers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     layers: Option<u32>,
@@ -168,10 +167,10 @@ pub(super) struct TrainingArgs {
     epochs: Option<f64>,
     /// Rows of a batch [default: 16, recurrent models 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    batch: Option<u16>,
+    pub(super) batch: Option<u16>,
     /// The learning rate after the warm-up [default: 0.3 / width, at most 0.003]
     #[arg(long, value_name = "RATE", value_parser = positive)]
-    pub(super) learning_rate: Option<f64>,
+    learning_rate: Option<f64>,
     /// Steps in which the learning rate rises [default: a twentieth of all, at most 200]
     #[arg(long, value_name = "N")]
     pub(super) warmup: Option<u64>,
@@ -226,8 +225,23 @@ fn norm(text: &str) -> Result<f32, String> {
     norm.ok_or_else(|| "expected a number that is not negative".to_owned())
 }
 
+impl TrainingArgs {
+    /// Steps, where `round` of them see every token about once.
+    pub(super) fn steps(&self, round: u64) -> u64 {
+        match self.epochs {
+            Some(epochs) => ((epochs * round as f64).ceil() as u64).max(1),
+            None => self.steps.unwrap_or(STEPS),
+        }
+    }
+
+    /// The learning rate of layers of `width`: wider ones want smaller steps.
+    pub(super) fn learning_rate(&self, width: u32) -> f64 {
+        self.learning_rate.unwrap_or((0.3 / f64::from(width)).min(3e-3))
+    }
+}
+
 impl ModelArgs {
-    pub(super) fn kind(&self) -> Kind {
+    fn kind(&self) -> Kind {
         match (self.arch, self.style) {
             (Architecture::Transformer, Style::Llama) => Kind::Llama,
             (Architecture::Transformer, Style::Gpt2) => Kind::Gpt2,
@@ -260,14 +274,17 @@ impl ModelArgs {
     /// What follows from a changed width or number of heads keeps its proportion, unless it was given too.
     fn changed(&self, preset: Shape) -> Shape {
         let width = self.width.unwrap_or(preset.width);
-        let heads = self.heads.unwrap_or(if width == preset.width {
-            preset.heads
-        } else {
-            preset.kind.heads(width)
-        });
+        let heads =
+            self.heads.unwrap_or(if width == preset.width { preset.heads } else { preset.kind.heads(width) });
         let same = heads == preset.heads;
         let kv_heads = match preset.kind {
-            Kind::Llama => if same || heads.is_multiple_of(preset.kv_heads) { preset.kv_heads } else { 1 },
+            Kind::Llama => {
+                if same || heads.is_multiple_of(preset.kv_heads) {
+                    preset.kv_heads
+                } else {
+                    1
+                }
+            }
             _ => heads,
         };
         let hidden = u64::from(preset.hidden) * u64::from(width) / u64::from(preset.width);
@@ -276,7 +293,11 @@ impl ModelArgs {
             kind: preset.kind,
             layers: self.layers.unwrap_or(preset.layers),
             width,
-            embedding: if preset.kind.is_recurrent() { self.embedding.unwrap_or(preset.embedding) } else { width },
+            embedding: if preset.kind.is_recurrent() {
+                self.embedding.unwrap_or(preset.embedding)
+            } else {
+                width
+            },
             heads,
             kv_heads: self.kv_heads.unwrap_or(kv_heads),
             hidden: self.hidden.unwrap_or(hidden as u32),

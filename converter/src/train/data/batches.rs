@@ -1,6 +1,6 @@
 //! Batches: which tokens each step sees, as a function of the seed and the step's number.
 
-use crate::train::draw::below;
+use crate::train::random::Key;
 
 /// How a model walks over its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Order {
 
 /// Rows of tokens: those fed, and at each place the one that should follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
+pub struct Rows {
     /// Rows.
     pub rows: usize,
     /// Tokens of a row.
@@ -27,9 +27,10 @@ pub struct Batch {
     pub fresh: bool,
 }
 
-impl Batch {
+impl Rows {
     fn new(tokens: &[u32], starts: &[usize], cols: usize, fresh: bool) -> Self {
-        let take = |shift: usize| starts.iter().flat_map(|at| &tokens[at + shift..][..cols]).copied().collect();
+        let take =
+            |shift: usize| starts.iter().flat_map(|at| &tokens[at + shift..][..cols]).copied().collect();
         Self { rows: starts.len(), cols, inputs: take(0), targets: take(1), fresh }
     }
 }
@@ -84,28 +85,29 @@ impl Windows {
     }
 
     /// The batch of step `step`, counted from 0.
-    pub fn batch(&self, tokens: &[u32], seed: u64, step: u64) -> Batch {
+    pub fn batch(&self, tokens: &[u32], seed: u64, step: u64) -> Rows {
         let predicted = tokens.len() - 1;
         let starts: Vec<usize> = match self.order {
             Order::Random => {
                 let rows = 0..self.rows as u64;
-                rows.map(|row| below(&[seed, step, row], predicted - self.cols + 1)).collect()
+                rows.map(|row| below(Key::new(seed).part(step).part(row), predicted - self.cols + 1))
+                    .collect()
             }
             Order::Streams => {
                 let stretch = self.stretch(tokens.len());
                 let (round, turn) = (step / self.round(tokens.len()), step % self.round(tokens.len()));
-                let offset = below(&[seed, round], predicted - stretch * self.rows + 1);
+                let offset = below(Key::new(seed).part(round), predicted - stretch * self.rows + 1);
                 let first = offset + turn as usize * self.cols;
                 (0..self.rows).map(|row| first + row * stretch).collect()
             }
         };
         let fresh = self.order == Order::Random || step.is_multiple_of(self.round(tokens.len()));
-        Batch::new(tokens, &starts, self.cols, fresh)
+        Rows::new(tokens, &starts, self.cols, fresh)
     }
 
     /// Batches that predict every token of a text once, each from what stands before it in its row: windows one after the
     /// other, or for streams as many stretches as there are rows (and up to `rows` − 1 tokens at the end unread).
-    pub fn once<'t>(&self, tokens: &'t [u32]) -> Box<dyn Iterator<Item = Batch> + 't> {
+    pub fn once<'t>(&self, tokens: &'t [u32]) -> Box<dyn Iterator<Item = Rows> + 't> {
         let predicted = tokens.len().saturating_sub(1);
         let Self { order, rows, cols } = *self;
         match order {
@@ -113,19 +115,26 @@ impl Windows {
                 let whole: Vec<usize> = (0..predicted / cols).map(|window| window * cols).collect();
                 let starts: Vec<Vec<usize>> = whole.chunks(rows).map(<[usize]>::to_vec).collect();
                 let rest = predicted % cols;
-                let last = (rest > 0).then(|| Batch::new(tokens, &[predicted - rest], rest, true));
-                Box::new(starts.into_iter().map(move |starts| Batch::new(tokens, &starts, cols, true)).chain(last))
+                let last = (rest > 0).then(|| Rows::new(tokens, &[predicted - rest], rest, true));
+                Box::new(
+                    starts.into_iter().map(move |starts| Rows::new(tokens, &starts, cols, true)).chain(last),
+                )
             }
             Order::Streams => {
                 let rows = rows.min(predicted).max(1);
                 let stretch = predicted / rows;
                 Box::new((0..stretch).step_by(cols).map(move |at| {
                     let starts: Vec<usize> = (0..rows).map(|row| row * stretch + at).collect();
-                    Batch::new(tokens, &starts, cols.min(stretch - at), at == 0)
+                    Rows::new(tokens, &starts, cols.min(stretch - at), at == 0)
                 }))
             }
         }
     }
+}
+
+/// A number below `bound` that belongs to `key`, all equally likely but for 2⁻⁶⁴ · `bound`.
+fn below(key: Key, bound: usize) -> usize {
+    ((u128::from(key.seed()) * bound as u128) >> 64) as usize
 }
 
 #[cfg(test)]
@@ -155,7 +164,9 @@ mod tests {
         let windows = Windows { order: Order::Random, rows: 4, cols: 8 };
         let starts = |seed| {
             let batches = (0..50).map(move |step| windows.batch(&text(20), seed, step));
-            batches.flat_map(|batch| batch.inputs.chunks(8).map(|row| row[0]).collect::<Vec<_>>()).collect::<Vec<_>>()
+            batches
+                .flat_map(|batch| batch.inputs.chunks(8).map(|row| row[0]).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
         };
         let found = starts(1);
         assert_eq!((found.iter().min(), found.iter().max()), (Some(&0), Some(&11)));
@@ -170,8 +181,11 @@ mod tests {
         assert_eq!(windows.round(tokens.len()), 4);
         let mut offsets = std::collections::BTreeSet::new();
         for round in 0..20 {
-            let batches: Vec<Batch> = (0..4).map(|turn| windows.batch(&tokens, 5, round * 4 + turn)).collect();
-            assert_eq!(batches.iter().map(|batch| batch.fresh).collect::<Vec<_>>(), [true, false, false, false]);
+            let batches: Vec<Rows> = (0..4).map(|turn| windows.batch(&tokens, 5, round * 4 + turn)).collect();
+            assert_eq!(
+                batches.iter().map(|batch| batch.fresh).collect::<Vec<_>>(),
+                [true, false, false, false]
+            );
             for pair in batches.windows(2) {
                 for row in 0..2 {
                     assert_eq!(pair[0].inputs[row * 4] + 4, pair[1].inputs[row * 4]);
@@ -190,7 +204,7 @@ mod tests {
         let seen: Vec<u32> = windows.once(&tokens).flat_map(|batch| batch.targets).collect();
         assert_eq!(seen, text(38)[1..]);
         let streams = Windows { order: Order::Streams, rows: 4, cols: 5 };
-        let batches: Vec<Batch> = streams.once(&tokens).collect();
+        let batches: Vec<Rows> = streams.once(&tokens).collect();
         assert_eq!(batches.iter().map(|batch| batch.cols).collect::<Vec<_>>(), [5, 4]);
         assert_eq!(batches.iter().map(|batch| batch.fresh).collect::<Vec<_>>(), [true, false]);
         let mut seen: Vec<u32> = batches.into_iter().flat_map(|batch| batch.targets).collect();

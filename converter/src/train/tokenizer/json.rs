@@ -4,8 +4,8 @@
 //! looked up as it is. (A `WordLevel` model behind a `Split` would say the same, but each character would be a word of its
 //! own.) Bytes and byte pairs are GPT-2's form.
 
-use super::merges::Learned;
 use super::END_OF_TEXT;
+use super::merges::Learned;
 use crate::tokenizer::stand_in;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 /// One token for each character, ids ascending by scalar.
 pub(super) fn characters(alphabet: &BTreeSet<char>, documents: bool) -> String {
     let vocabulary = alphabet.iter().map(|c| c.to_string());
-    let parts = Parts { pre_tokenizer: Value::Null, decoder: json!({"type": "Fuse"}), post_processor: Value::Null };
+    let parts =
+        Parts { pre_tokenizer: Value::Null, decoder: json!({"type": "Fuse"}), post_processor: Value::Null };
     file(vocabulary.collect(), vec![], parts, documents)
 }
 

@@ -317,7 +317,9 @@ mod tests {
             (state >> 33) % n
         };
         let letters = 1 + below(3);
-        (0..1 + below(30)).map(|_| (0..below(14)).map(|_| (b'a' + below(letters) as u8) as char).collect()).collect()
+        (0..1 + below(30))
+            .map(|_| (0..below(14)).map(|_| (b'a' + below(letters) as u8) as char).collect())
+            .collect()
     }
 
     #[test]
