@@ -112,29 +112,3 @@ fn real_texts_come_back() {
     assert_comes_back(&pairs, &text);
     assert_eq!(pairs.encode(&text).expect("bytes").len(), TOKENS);
 }
-
-#[test]
-fn dump() {
-    let data = std::path::PathBuf::from(std::env::var_os("WHIT_DATA").expect("data"));
-    let text = std::fs::read(data.join("text/tinyshakespeare.txt")).expect("text");
-    for (name, choice, documents) in [
-        ("chars", Choice::Characters, false),
-        ("charsdoc", Choice::Characters, true),
-        ("bytes", Choice::Bytes, true),
-        ("bpe", Choice::BytePairs(1024), false),
-        ("bpedoc", Choice::BytePairs(512), true),
-    ] {
-        let start = std::time::Instant::now();
-        let texts = Texts { training: &[&text], other: &[] };
-        let json = make(choice, &texts, documents).expect("made");
-        eprintln!("{name} {:?}", start.elapsed());
-        std::fs::write(format!("/var/tmp/t2/{name}.json"), &json).expect("written");
-        let tokenizer = TextTokenizer::new(&json, Path::new("tokenizer.json")).expect("read");
-        for (i, text) in [&text[..200_000], POEM.as_bytes(), b" a  b\n\n c\t1234 it's"].iter().enumerate() {
-            if let Ok(ids) = tokenizer.encode(text) {
-                std::fs::write(format!("/var/tmp/t2/{name}.{i}.ids"), format!("{ids:?}")).expect("written");
-                std::fs::write(format!("/var/tmp/t2/{name}.{i}.txt"), text).expect("written");
-            }
-        }
-    }
-}

@@ -77,6 +77,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let tokenized = tokenize(&args)?;
     let setup = setup(&args, tokenized)?;
     let mut report = Report::new(&args.output, &setup);
+    let (steps, tokens) = (setup.recipe.steps, setup.windows.tokens());
+    let save_every = args.save_every.unwrap_or(setup.recipe.eval_every);
+    let cpus = available_parallelism().map_or(1, usize::from).min(256);
+    let threads = args.threads.map_or(cpus, usize::from);
+    let mut run = Run::open(&args.output, setup, threads, args.resume)?;
     if !args.json {
         note(format_args!(
             "{} parameters, {} tokens in the vocabulary, {} to train on, {} to validate",
@@ -86,11 +91,6 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             grouped(report.validation_tokens as u64),
         ));
     }
-    let (steps, tokens) = (setup.recipe.steps, setup.windows.tokens());
-    let save_every = args.save_every.unwrap_or(setup.recipe.eval_every);
-    let cpus = available_parallelism().map_or(1, usize::from).min(256);
-    let threads = args.threads.map_or(cpus, usize::from);
-    let mut run = Run::open(&args.output, setup, threads, args.resume)?;
     let mut display = Display::new(run.step(), steps, tokens);
     let outcome = run.run(save_every, |event| {
         display.show(event);

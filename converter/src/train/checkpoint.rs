@@ -281,7 +281,7 @@ mod tests {
     fn a_configuration_says_the_epsilon_that_is_meant() {
         let llama = Preset::P50k.shape(Kind::Llama).config(65);
         let json = config_json(&llama, Some(64)).expect("a checkpoint can say it");
-        assert_eq!(json["rms_norm_eps"].to_string(), "1e-5");
+        assert_eq!(json["rms_norm_eps"].to_string(), "0.00001");
         assert_eq!((json["eos_token_id"].as_u64(), json["hidden_size"].as_u64()), (Some(64), Some(48)));
     }
 

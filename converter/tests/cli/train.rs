@@ -68,6 +68,9 @@ fn a_text_becomes_a_file_that_writes_text() {
     succeed(folder.path(), &["verify", "words.whit"]);
     let text = succeed(folder.path(), &["run", "words.whit", "The ", "--max-tokens", "10"]);
     assert!(text.starts_with("The ") && text.len() >= 14, "{text:?}");
+    // Without a prompt, a line begins.
+    let text = succeed(folder.path(), &["run", "words.whit", "--temperature", "0", "--max-tokens", "1"]);
+    assert!("TAMo".contains(&text), "{text:?}");
     succeed(folder.path(), &["plot", "words"]);
     assert!(names(&folder.path().join("words")).contains(&"loss.svg".to_owned()));
 }
