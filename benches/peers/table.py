@@ -108,10 +108,9 @@ def table(rows: list[Row], phase: str) -> list[str]:
 
 
 def memory(rows: list[Row]) -> list[str]:
-    """Load time and peak memory; the peers' without their Python interpreter."""
+    """Load time and peak memory, without what the process had before it opened the model."""
     engines = [engine for engine in PEERS if any(engine in row.peers for row in rows)]
-    own = lambda line: f"{number(line['load_ms'])} ms, {number(line['peak_rss_bytes'] / 1e6)} MB"
-    theirs = lambda line: (
+    cell = lambda line: (
         f"{number(line['load_ms'])} ms, "
         f"{number((line['peak_rss_bytes'] - line['rss_before_load_bytes']) / 1e6)} MB"
     )
@@ -120,8 +119,8 @@ def memory(rows: list[Row]) -> list[str]:
     for row in rows:
         peers = (row.peers.get(engine) for engine in engines)
         lines.append(
-            [row.shape, row.format, f"{row.whit['file_bytes'] / 1e6:.3g} MB", own(row.whit)]
-            + [theirs(line) if line else "–" for line in peers]
+            [row.shape, row.format, f"{row.whit['file_bytes'] / 1e6:.3g} MB", cell(row.whit)]
+            + [cell(line) if line else "–" for line in peers]
         )
     return ["| " + " | ".join(line) + " |" for line in lines]
 
@@ -170,7 +169,7 @@ def main() -> None:
         )
         text.append("")
         text += [*table(rows, phase), ""]
-    text += ["**Load time and peak memory**, the peers' without their Python interpreter:", "", *memory(rows), "", ""]
+    text += ["**Load time and peak memory**, without what the process had before it opened the model:", "", *memory(rows), "", ""]
     place(readme, results.stem, "\n".join(text))
     threads = rows[0].whit["threads"]
     picture = "roofline.svg" if threads == 1 else f"roofline-{threads}.svg"

@@ -103,6 +103,7 @@ pub fn bench(
     let mut at = |step: usize, share: f64| progress(step * 100 + (share * 100.0) as usize, STEPS * 100);
     let root = Root::default();
     let (machine, before) = (Machine::read(&root), Conditions::read(&root));
+    let rss_before_load_bytes = peak_rss_bytes();
     let pool = ThreadPool::new(options.threads).map_err(|error| format!("cannot start a thread: {error}"))?;
     let opening = Opening { path, options, pool: &pool };
     let mut figures = BTreeMap::from([("load_ms".to_owned(), opening.load_ms().map_err(about)?)]);
@@ -123,7 +124,8 @@ pub fn bench(
     at(STEPS, 0.0);
     let mut report = subject.report(name, runs, figures, limits);
     (report.machine, report.before, report.after) = (machine, before, Conditions::read(&root));
-    (report.contexts, report.peak_rss_bytes) = (contexts, peak_rss_bytes);
+    report.contexts = contexts;
+    (report.peak_rss_bytes, report.rss_before_load_bytes) = (peak_rss_bytes, rss_before_load_bytes);
     report.judge(options.spread);
     Ok(report)
 }

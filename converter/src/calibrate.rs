@@ -30,7 +30,7 @@ impl Calibration {
         }
         let section = AlignedBytes::from(tokenizer);
         let tokenizer = Tokenizer::parse(&section).map_err(|error| error.to_string())?;
-        let windows = Windows::new(text, &tokenizer, context, most)?;
+        let windows = Windows::new(text, &tokenizer, Some(context), most)?;
         let ids = |(fed, _): (Vec<whit::Token>, _)| fed.iter().map(|token| token.0).collect();
         Ok(Self { texts: windows.iter().map(ids).collect() })
     }

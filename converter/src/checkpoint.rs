@@ -2,7 +2,7 @@
 //!
 //! Nothing of a checkpoint's size is held in memory: a tensor is a way to read its rows.
 
-use whit::format::{Description, Role};
+use whit::format::{Architecture, Role};
 
 /// A weight matrix or vector (one row) that can be read row by row.
 pub trait Rows {
@@ -41,7 +41,7 @@ pub struct Tensor<'a> {
 /// A model as an importer found it.
 pub struct Checkpoint<'a> {
     /// What the model computes.
-    pub description: Description,
+    pub architecture: Architecture,
     /// Its tensors, in the canonical order of [`whit::format::Slots`].
     pub tensors: Vec<Tensor<'a>>,
     /// The tokenizer section.

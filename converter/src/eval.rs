@@ -1,7 +1,7 @@
 //! How well a model predicts a text, and how close it stays to another.
 //!
 //! Protocol: a text is cut into documents (at a marker, or not at all), a document's tokens into windows of the
-//! context. Each window starts afresh from the token that begins a text, and every token is predicted exactly once,
+//! context; without a limit of positions each is one window. Each window starts afresh from the token that begins a text, and every token is predicted exactly once,
 //! the first of a document from that token alone. A model without a token that begins or ends a text starts from the
 //! first token of each document, which then is not predicted. Logarithms and sums are taken in f64.
 
@@ -74,7 +74,9 @@ pub fn evaluate(
     workers: &dyn Workers,
     mut progress: impl FnMut(usize),
 ) -> Result<Evaluation, String> {
+    predicts(model)?;
     if let Some(reference) = reference {
+        predicts(reference)?;
         same_vocabulary(model, reference)?;
     }
     let mut own_arena = arena(model, windows, workers)?;
@@ -85,7 +87,7 @@ pub fn evaluate(
         _ => None,
     };
     let (mut sums, mut done) = (Sums::default(), 0);
-    let vocabulary = model.description().vocabulary as usize;
+    let vocabulary = model.architecture().vocabulary() as usize;
     let mut expected = vec![0.0; if other.is_some() { CHUNK * vocabulary } else { 0 }];
     for (fed, targets) in windows.iter() {
         session.reset();
@@ -109,8 +111,13 @@ pub fn evaluate(
     sums.finish(windows, reference.is_some())
 }
 
+fn predicts(model: &Model<'_>) -> Result<(), String> {
+    let answer = "the model does not predict the next token, so it cannot be scored on a text";
+    model.architecture().is_language_model().then_some(()).ok_or_else(|| answer.into())
+}
+
 fn same_vocabulary(model: &Model<'_>, reference: &Model<'_>) -> Result<(), String> {
-    let (own, other) = (model.description().vocabulary, reference.description().vocabulary);
+    let (own, other) = (model.architecture().vocabulary(), reference.architecture().vocabulary());
     if own != other {
         return Err(format!("vocabulary: expected that of the reference, {other} tokens, found {own}"));
     }
@@ -124,12 +131,9 @@ fn same_vocabulary(model: &Model<'_>, reference: &Model<'_>) -> Result<(), Strin
 }
 
 fn options(model: &Model<'_>, windows: &Windows, workers: &dyn Workers) -> SessionOptions {
-    SessionOptions {
-        batch: CHUNK,
-        logits: CHUNK,
-        workers: workers.count(),
-        ..model.options(windows.context())
-    }
+    // A model without a limit of positions need not remember any.
+    let context = model.architecture().context().map_or(1, |_| windows.context());
+    SessionOptions { batch: CHUNK, logits: CHUNK, workers: workers.count(), ..model.options(context) }
 }
 
 fn arena(model: &Model<'_>, windows: &Windows, workers: &dyn Workers) -> Result<Arena, String> {

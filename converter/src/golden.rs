@@ -3,7 +3,7 @@
 use crate::arena::Arena;
 use crate::export::{ExportError, GoldenShape, Pending};
 use crate::map::Map;
-use whit::format::{Crc32, Description, Golden};
+use whit::format::{Architecture, Crc32, Golden};
 use whit::parallel::Workers;
 use whit::sampler::greedy;
 use whit::{Error, Model, Session, SessionOptions, Token};
@@ -11,10 +11,11 @@ use whit::{Error, Model, Session, SessionOptions, Token};
 /// Tokens of a recorded transcript, unless the context is shorter.
 const OUTPUT: u32 = 24;
 
-/// The lengths of the transcript that [`record`] makes of a model; `None` if its context has room for none.
-pub fn shape(description: &Description) -> Option<GoldenShape> {
-    let output = OUTPUT.min(description.context - 1);
-    (output > 0).then_some(GoldenShape { prompt: 1, output })
+/// The lengths of the transcript that [`record`] makes of a model; `None` if its context has room for none, or it is no
+/// language model.
+pub fn shape(architecture: &Architecture) -> Option<GoldenShape> {
+    let output = architecture.context().map_or(OUTPUT, |context| OUTPUT.min(context - 1));
+    (output > 0 && architecture.is_language_model()).then_some(GoldenShape { prompt: 1, output })
 }
 
 /// Runs the model in `pending`, which was exported with room for [`shape`], and puts the transcript into it.
@@ -25,7 +26,7 @@ pub fn record(pending: &mut Pending, workers: &dyn Workers) -> Result<(), Export
     let io = |source| ExportError::Io { file: pending.path().display().to_string(), source };
     let map = Map::open(pending.path()).map_err(io)?;
     let model = Model::parse(&map)?;
-    let Some(shape) = shape(model.description()) else { return Ok(()) };
+    let Some(shape) = shape(model.architecture()) else { return Ok(()) };
     let options =
         SessionOptions { workers: workers.count(), ..model.options((shape.prompt + shape.output) as usize) };
     let mut arena =
@@ -33,7 +34,7 @@ pub fn record(pending: &mut Pending, workers: &dyn Workers) -> Result<(), Export
     let mut session = model.session_on(workers, arena.bytes(), options)?;
     let prompt = [prompt(&model)];
     let transcript = replay(&mut session, &prompt, shape.output as usize)?;
-    let section = section(model.description().int8_cache, &prompt, &transcript);
+    let section = section(model.architecture().int8_cache(), &prompt, &transcript);
     drop(map);
     pending.set_golden(&section)
 }

@@ -3,8 +3,10 @@
 //! The fields are the JSON keys of `whit inspect --json`. How they are shown to people is `cli/inspect.rs`.
 
 mod architecture;
+mod recurrent;
 
-pub use architecture::Architecture;
+pub use architecture::{Architecture, TransformerWords};
+pub use recurrent::RecurrentWords;
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -175,7 +177,7 @@ pub fn inspect(model: &Model<'_>, options: &SessionOptions) -> Result<Report, Er
         file_bytes,
         format_version: whit::format::VERSION,
         fingerprint: format!("{:016x}", file.fingerprint()),
-        architecture: Architecture::of(&file.description),
+        architecture: Architecture::of(&file.architecture),
         parameters,
         bits_per_weight: bytes as f64 * 8.0 / parameters as f64,
         weight_bytes_per_token: weight_bytes_per_token(file),
@@ -228,7 +230,7 @@ pub fn weight_bytes_per_token(file: &File<'_>) -> u64 {
 /// Whether of a tensor one row is taken, and nothing is multiplied with it.
 pub(crate) fn is_looked_up(file: &File<'_>, role: Role) -> bool {
     match role {
-        Role::Embedding => !file.description.tied,
+        Role::Embedding => !file.architecture.tied(),
         Role::Positions => true,
         _ => false,
     }
@@ -242,7 +244,7 @@ pub fn prefill_macs_per_token(file: &File<'_>) -> u64 {
 
 /// The same of one decoded token: the output head, whether a matrix of its own or the embedding, counts too.
 pub fn decode_macs_per_token(file: &File<'_>) -> u64 {
-    let head = if file.description.tied { Role::Embedding } else { Role::Head };
+    let head = if file.architecture.tied() { Role::Embedding } else { Role::Head };
     macs(file, |role| role.per_layer() || role == head)
 }
 
@@ -268,6 +270,7 @@ fn part(role: Role) -> &'static str {
         | Role::FfnNormBias
         | Role::FinalNorm
         | Role::FinalNormBias => "norms",
+        _ => "recurrent",
     }
 }
 

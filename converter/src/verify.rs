@@ -76,7 +76,7 @@ fn tokenizer(file: &File<'_>) -> Check {
         let detail = "the file has no tokenizer; it takes token ids only".to_owned();
         return Check { name: "tokenizer".into(), status: Status::Absent, detail };
     }
-    let vocabulary = file.description.vocabulary as usize;
+    let vocabulary = file.architecture.vocabulary() as usize;
     let result = Tokenizer::parse(file.tokenizer).and_then(|tokenizer| {
         tokenizer.verify()?;
         Ok(tokenizer.vocab_size())

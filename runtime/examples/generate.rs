@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut bytes = AlignedBytes::zeroed(file.metadata()?.len().try_into()?);
     file.read_exact(&mut bytes)?;
     let model = Model::parse(&bytes)?;
-    let options = model.options(model.description().context as usize);
+    let options = model.options(model.architecture().context().unwrap_or(1024) as usize);
     let mut arena = AlignedBytes::zeroed(model.arena_size(&options)?);
     let mut session = model.session(&mut arena, options)?;
     for piece in session.generate(&prompt, &model.sampling()?)?.max_tokens(tokens) {

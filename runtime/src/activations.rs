@@ -4,6 +4,8 @@
 //! are, not interleaved for some kernel's tile: quantizing stores whole vectors, and broadcasts of four columns,
 //! products by lane and tile loads at a stride all read them in place.
 
+use core::ops::Range;
+
 /// Columns of quantized activations are padded with zeros to a multiple of this: a whole cache line.
 pub const ACTIVATION_PAD: usize = 64;
 
@@ -99,6 +101,26 @@ impl<'a> Activations<'a> {
     /// The scale of every token.
     pub fn scales(&self) -> &'a [f32] {
         self.scale
+    }
+
+    /// Those of some tokens.
+    ///
+    /// # Panics
+    /// If there are not that many tokens.
+    #[inline]
+    pub(crate) fn some(&self, tokens: Range<usize>) -> Self {
+        let shape = ActivationShape { tokens: tokens.len(), ..self.shape };
+        let stride = self.shape.stride();
+        let elements = tokens.start * stride..tokens.end * stride;
+        let sums =
+            if self.sums.is_empty() { &[] } else { &self.sums[elements.start / SUM..elements.end / SUM] };
+        Self {
+            shape,
+            data: &self.data[elements],
+            sums,
+            totals: &self.totals[tokens.clone()],
+            scale: &self.scale[tokens],
+        }
     }
 
     /// The vector of `token`.

@@ -51,3 +51,64 @@ pub enum Positions {
     /// A learned vector is added to the embedding.
     Learned,
 }
+
+/// What one step of a recurrent layer computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000), gates in the order i, f, g, o.
+    Lstm,
+    /// Gated recurrent unit (Cho et al. 2014), gates z, r, n, with r applied after the product with h, which then has a
+    /// bias of its own (cuDNN, PyTorch).
+    GruResetAfter,
+    /// The same with r applied to h before the product.
+    GruResetBefore,
+    /// One tanh (Elman 1990).
+    Tanh,
+    /// max(x, 0) instead.
+    Relu,
+}
+
+impl Cell {
+    /// Every cell, by its number in the file.
+    pub const ALL: [Self; 5] =
+        [Self::Lstm, Self::GruResetAfter, Self::GruResetBefore, Self::Tanh, Self::Relu];
+
+    /// Products with the input for each element of the state.
+    pub const fn gates(self) -> usize {
+        match self {
+            Self::Lstm => 4,
+            Self::GruResetAfter | Self::GruResetBefore => 3,
+            Self::Tanh | Self::Relu => 1,
+        }
+    }
+
+    /// Those of them that are joined with a product with the state as it was; the others take a later one.
+    pub const fn early_gates(self) -> usize {
+        match self {
+            Self::GruResetBefore => 2,
+            cell => cell.gates(),
+        }
+    }
+}
+
+/// In which order recurrent layers read a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From its beginning.
+    Forward,
+    /// From its end.
+    Reverse,
+    /// Both; a layer's output is the forward one, then the reverse one.
+    Both,
+}
+
+/// What a recurrent model makes of its output vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Normalization {
+    /// Nothing.
+    None,
+    /// Probabilities that sum to one.
+    Softmax,
+    /// A probability each.
+    Sigmoid,
+}

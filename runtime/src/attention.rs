@@ -1,18 +1,18 @@
-//! Grouped-query attention over the cache (Vaswani et al. 2017; Ainslie et al. 2023), some queries of one key/value
-//! head at a time, and of the cache one span of positions at a time under a running softmax (Milakov and Gimelshein
-//! 2018; Dao et al. 2022): nothing here grows with the context.
+//! Grouped-query attention over the cache (Vaswani et al. 2017; Ainslie et al. 2023), some queries at a time (of one
+//! key/value head, or one token's of several), and of the cache one span of positions at a time under a running softmax
+//! (Milakov and Gimelshein 2018; Dao et al. 2022): nothing here grows with the context.
 //!
 //! With an int8 cache, scores and value sums are the runtime's own int8 matrix product: a span's keys are a matrix of
 //! positions × head, its values one of head × positions, and each query's weights are two int8 digits.
 #![allow(unsafe_code, reason = "workers take disjoint heads, tokens, scratch memory and columns")]
 
-use crate::cache::{Cache, HeadCache, HeadF32, HeadI8, SharedCache, Side};
+use crate::cache::{Cache, SharedCache, Side};
 use crate::format::Description;
 use crate::kernels::Kernels;
 use crate::kernels::lanes::{self, Softmax};
 use crate::layout::{Layout, Quantized};
 use crate::ops::{SharedQuantized, worth_elements};
-use crate::parallel::{Columns, Shared, Workers, share, split, worth};
+use crate::parallel::{Columns, Shared, Workers, over_units, share, worth};
 use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
 
@@ -73,16 +73,17 @@ pub(crate) fn attend<K: Kernels>(
     plan.store(kernels, workers, &cache.share());
     let (cache, places) = (&*cache, Workplaces::new(scratch, layout));
     let out = Columns::new(out, chunk.tokens, out_stride);
-    let most = worth(workers, plan.work()).min(plan.units()).min(layout.options.workers);
-    split(workers, most, |worker, count| {
-        // SAFETY: each worker has its own number.
+    let most = worth(workers, plan.work()).min(layout.options.workers).min(workers.count()).max(1);
+    let units = plan.units(most);
+    over_units(workers, most, units, |worker, unit| {
+        // SAFETY: each worker has its own number, and is done with a unit before the next.
         let mut place = unsafe { places.of(worker) };
-        plan.each(worker, count, |queries| {
+        plan.each(unit, units, |queries| {
             // SAFETY: these tokens' columns belong to these queries alone, and no other worker has any of them.
             let out = unsafe { out.tokens_part(queries.tokens.clone()) };
             // SAFETY: as above.
             let mut out = unsafe { out.part(queries.columns()) };
-            queries.attend(kernels, &cache.head(queries.head()), &mut place, &mut out);
+            queries.attend(kernels, cache, &mut place, &mut out);
         });
     });
 }
@@ -100,22 +101,26 @@ struct Plan<'a> {
     window: usize,
     /// Tokens worked on together.
     tile: usize,
-    /// Queries of a token worked on together.
+    /// Queries of a token and key/value head worked on together.
     members: usize,
+    /// Key/value heads worked on together.
+    heads: usize,
 }
 
 impl<'a> Plan<'a> {
     fn new(description: &Description, layout: &Layout, chunk: Chunk<'a>) -> Self {
         let kv_heads = description.kv_heads as usize;
         let group = description.heads as usize / kv_heads;
+        let tile = (layout.queries / group).max(1);
         Self {
             chunk,
             kv_heads,
             group,
             width: description.head_width as usize,
             window: description.window as usize,
-            tile: (layout.queries / group).max(1),
+            tile,
             members: group.min(layout.queries),
+            heads: layout.queries / (group * chunk.tokens.min(tile)),
         }
     }
 
@@ -124,16 +129,14 @@ impl<'a> Plan<'a> {
         let (chunk, width, kv_heads) = (self.chunk, self.width, self.kv_heads);
         let units = 2 * kv_heads;
         let most = worth_elements(workers, units * width * chunk.tokens);
-        split(workers, most.min(units), |worker, count| {
-            for unit in (worker..units).step_by(count) {
-                let side = if unit < kv_heads { Side::Keys } else { Side::Values };
-                // SAFETY: each unit is another head or side, and one worker's alone.
-                let mut side = unsafe { cache.side(chunk.layer * kv_heads + unit % kv_heads, side) };
-                let at = (kv_heads * self.group + unit) * width;
-                for token in 0..chunk.tokens {
-                    let x = &chunk.qkv[token * chunk.stride + at..][..width];
-                    side.store(kernels, chunk.position + token, x);
-                }
+        over_units(workers, most, units, |_, unit| {
+            let side = if unit < kv_heads { Side::Keys } else { Side::Values };
+            // SAFETY: each unit is another head or side, and one worker's alone.
+            let mut side = unsafe { cache.side(chunk.layer * kv_heads + unit % kv_heads, side) };
+            let at = (kv_heads * self.group + unit) * width;
+            for token in 0..chunk.tokens {
+                let x = &chunk.qkv[token * chunk.stride + at..][..width];
+                side.store(kernels, chunk.position + token, x);
             }
         });
     }
@@ -149,82 +152,124 @@ impl<'a> Plan<'a> {
         (3 * self.width * heads).saturating_mul(chunk.tokens).saturating_mul(chunk.position + chunk.tokens)
     }
 
-    /// Most workers among whom the work can be shared out.
-    fn units(&self) -> usize {
-        let parts = if self.tiles() == 1 { self.group } else { self.tiles() };
-        parts * self.kv_heads
+    /// In how many units `workers` share out the work: tiles of each key/value head, or of a single tile its queries.
+    fn units(&self, workers: usize) -> usize {
+        if self.tiles() > 1 { self.tiles() * self.kv_heads } else { workers.min(self.group * self.kv_heads) }
     }
 
-    /// The queries of worker `worker` of `count`. Tiles go round, so that early ones, which see less, and late ones
-    /// are spread evenly; a single one is shared out by queries.
-    fn each(&self, worker: usize, count: usize, mut visit: impl FnMut(&Queries<'a>)) {
+    /// The queries of unit `unit` of `units`. Of tiles in order of their tokens: who takes the first, which see least,
+    /// is free the sooner for others.
+    fn each(&self, unit: usize, units: usize, mut visit: impl FnMut(&Queries<'a>)) {
         let (tokens, group, kv_heads) = (self.chunk.tokens, self.group, self.kv_heads);
-        let mut visit = |tokens: Range<usize>, kv_head, members: Range<usize>| {
-            let mut first = members.start;
-            while first < members.end {
-                let members = first..members.end.min(first + self.members);
-                first = members.end;
-                visit(&Queries { plan: *self, tokens: tokens.clone(), kv_head, members });
+        if self.tiles() > 1 {
+            let first = unit / kv_heads * self.tile;
+            return self.members(first..tokens.min(first + self.tile), unit % kv_heads, 0..group, &mut visit);
+        }
+        let own = share(kv_heads * group, unit, units);
+        let mut next = own.start;
+        while next < own.end {
+            let (kv_head, member) = (next / group, next % group);
+            // Whole key/value heads together: what one head's steps wait for, the others' fill.
+            let whole = if member == 0 { ((own.end - next) / group).min(self.heads) } else { 0 };
+            if whole > 0 {
+                visit(&Queries {
+                    plan: *self,
+                    tokens: 0..tokens,
+                    kv_heads: kv_head..kv_head + whole,
+                    members: 0..group,
+                });
+                next += whole * group;
+            } else {
+                let members = member..group.min(member + own.end - next);
+                next += members.len();
+                self.members(0..tokens, kv_head, members, &mut visit);
             }
-        };
-        if self.tiles() == 1 {
-            let own = share(kv_heads * group, worker, count);
-            for kv_head in own.start / group..own.end.div_ceil(group) {
-                let at = kv_head * group;
-                visit(0..tokens, kv_head, own.start.max(at) - at..own.end.min(at + group) - at);
-            }
-        } else {
-            for unit in (worker..self.tiles() * kv_heads).step_by(count) {
-                let first = unit / kv_heads * self.tile;
-                visit(first..tokens.min(first + self.tile), unit % kv_heads, 0..group);
-            }
+        }
+    }
+
+    /// Those queries of one key/value head, as many at a time as are worked on together.
+    fn members(
+        &self,
+        tokens: Range<usize>,
+        kv_head: usize,
+        members: Range<usize>,
+        visit: &mut impl FnMut(&Queries<'a>),
+    ) {
+        for first in members.clone().step_by(self.members) {
+            let members = first..members.end.min(first + self.members);
+            visit(&Queries { plan: *self, tokens: tokens.clone(), kv_heads: kv_head..kv_head + 1, members });
         }
     }
 }
 
-/// Queries of some tokens that share one key/value head.
+/// Queries of some tokens that share one key/value head, or all of some tokens that share one of several.
 struct Queries<'a> {
     plan: Plan<'a>,
     tokens: Range<usize>,
-    kv_head: usize,
-    /// Which of the queries that share the head.
+    kv_heads: Range<usize>,
+    /// Which of the queries that share a head.
     members: Range<usize>,
 }
 
+/// One of them.
+struct Query {
+    /// Which of them.
+    number: usize,
+    /// Its key/value head in the cache.
+    head: usize,
+    /// Which of their tokens.
+    token: usize,
+    columns: Range<usize>,
+}
+
 impl<'a> Queries<'a> {
-    /// The head's number in the cache.
-    fn head(&self) -> usize {
-        self.plan.chunk.layer * self.plan.kv_heads + self.kv_head
+    /// The heads' numbers in the cache, each with its queries' numbers.
+    fn heads(&self) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+        let (first, each) =
+            (self.plan.chunk.layer * self.plan.kv_heads + self.kv_heads.start, self.of_head());
+        (0..self.kv_heads.len()).map(move |head| (first + head, head * each..(head + 1) * each))
+    }
+
+    /// Queries of each head.
+    fn of_head(&self) -> usize {
+        self.tokens.len() * self.members.len()
+    }
+
+    fn count(&self) -> usize {
+        self.kv_heads.len() * self.of_head()
     }
 
     /// Columns of all these queries, and of their outputs.
     fn columns(&self) -> Range<usize> {
-        let at = self.kv_head * self.plan.group;
-        (at + self.members.start) * self.plan.width..(at + self.members.end) * self.plan.width
+        let (group, width) = (self.plan.group, self.plan.width);
+        let start = (self.kv_heads.start * group + self.members.start) * width;
+        let end = ((self.kv_heads.end - 1) * group + self.members.end) * width;
+        start..end
     }
 
-    fn count(&self) -> usize {
-        self.tokens.len() * self.members.len()
-    }
-
-    /// Each query with its number, its token (of these) and its columns.
-    fn iter(&self) -> impl Iterator<Item = (usize, usize, Range<usize>)> + use<> {
-        let (members, width, at) = (self.members.len(), self.plan.width, self.columns().start);
-        let (mut token, mut member) = (0, 0);
+    /// Each query, in order of its number.
+    fn iter(&self) -> impl Iterator<Item = Query> + use<> {
+        let (tokens, members, width) = (self.tokens.len(), self.members.len(), self.plan.width);
+        let group = self.plan.group * width;
+        let mut head = self.plan.chunk.layer * self.plan.kv_heads + self.kv_heads.start;
+        let (mut token, mut member, mut at) = (0, 0, self.columns().start);
         // Counted on: divisions by the number of members were 4 % of a token of stories260K.
-        (0..self.count()).map(move |query| {
+        (0..self.count()).map(move |number| {
             if member == members {
                 (token, member) = (token + 1, 0);
+                if token == tokens {
+                    (token, head, at) = (0, head + 1, at + group);
+                }
             }
             let column = at + member * width;
             member += 1;
-            (query, token, column..column + width)
+            Query { number, head, token, columns: column..column + width }
         })
     }
 
-    fn query(&self, token: usize, columns: Range<usize>) -> &'a [f32] {
+    fn elements(&self, query: &Query) -> &'a [f32] {
         let chunk = self.plan.chunk;
-        &chunk.qkv[(self.tokens.start + token) * chunk.stride..][columns]
+        &chunk.qkv[(self.tokens.start + query.token) * chunk.stride..][query.columns.clone()]
     }
 
     /// The positions that `token` sees.
@@ -234,27 +279,28 @@ impl<'a> Queries<'a> {
         start..end
     }
 
-    /// As [`Queries::iter`], those queries that see anything of `span`, with what they see of it.
-    fn seeing(&self, span: Range<usize>) -> impl Iterator<Item = (usize, usize, Range<usize>, Range<usize>)> {
-        self.iter().filter_map(move |(query, token, columns)| {
-            let seen = self.seen(token);
+    /// Those queries that see anything of `span`, with what they see of it.
+    fn seeing(&self, span: Range<usize>) -> impl Iterator<Item = (Query, Range<usize>)> {
+        self.iter().filter_map(move |query| {
+            let seen = self.seen(query.token);
             let seen = seen.start.max(span.start)..seen.end.min(span.end);
-            (!seen.is_empty()).then_some((query, token, columns, seen))
+            (!seen.is_empty()).then_some((query, seen))
         })
     }
 
     fn attend<K: Kernels>(
         &self,
         kernels: K,
-        head: &HeadCache<'_>,
+        cache: &Cache<'_>,
         place: &mut Workplace<'_>,
         out: &mut Columns<'_>,
     ) {
-        for (query, token, columns) in self.iter() {
-            out.token(token, columns.clone()).fill(0.0);
-            if let HeadCache::I8(_) = head {
+        let quantized = cache.is_i8();
+        for query in self.iter() {
+            out.token(query.token, query.columns.clone()).fill(0.0);
+            if quantized {
                 let shape = ActivationShape { tokens: self.count(), cols: self.plan.width };
-                kernels.quantize(self.query(token, columns), query, &mut place.queries.activations(shape));
+                kernels.quantize(self.elements(&query), query.number, &mut place.queries.activations(shape));
             }
         }
         // Only as many as there are queries: all 32 take longer to write than 64 positions take to weigh.
@@ -263,17 +309,18 @@ impl<'a> Queries<'a> {
         let (start, end) = (self.seen(0).start, self.seen(self.tokens.len() - 1).end);
         for span in start / SPAN..end.div_ceil(SPAN) {
             let span = start.max(span * SPAN)..end.min((span + 1) * SPAN);
-            match head {
-                HeadCache::I8(head) => self.span_i8(kernels, head, span, place, &mut softmax, out),
-                HeadCache::F32(head) => self.span_f32(kernels, head, span, place, &mut softmax, out),
+            if quantized {
+                self.span_i8(kernels, cache, span, place, &mut softmax, out);
+            } else {
+                self.span_f32(kernels, cache, span, place, &mut softmax, out);
             }
         }
         // One call for all queries: a head of 8 is an instruction.
         kernels.enter(
             #[inline(always)]
             || {
-                for (query, token, columns) in self.iter() {
-                    lanes::scale(out.token(token, columns), 1.0 / softmax[query].sum);
+                for Query { number, token, columns, .. } in self.iter() {
+                    lanes::scale(out.token(token, columns), 1.0 / softmax[number].sum);
                 }
             },
         );
@@ -282,25 +329,27 @@ impl<'a> Queries<'a> {
     fn span_f32<K: Kernels>(
         &self,
         kernels: K,
-        head: &HeadF32<'_>,
+        cache: &Cache<'_>,
         span: Range<usize>,
         place: &mut Workplace<'_>,
         softmax: &mut [Softmax],
         out: &mut Columns<'_>,
     ) {
-        for (query, token, columns, seen) in self.seeing(span) {
+        for (query, seen) in self.seeing(span) {
+            let head = cache.head_f32(query.head);
             let first = seen.start / LANES;
-            let keys = head.keys(first, seen.end - 1);
-            kernels.scores_f32(self.query(token, columns.clone()), keys, place.scores);
+            kernels.scores_f32(self.elements(&query), head.keys(first, seen.end - 1), place.scores);
             let scores = &mut place.scores[seen.start - first * LANES..][..seen.len()];
-            kernels.attend_f32(scores, head.values(seen), &mut softmax[query], out.token(token, columns));
+            let out = out.token(query.token, query.columns);
+            kernels.attend_f32(scores, head.values(seen), &mut softmax[query.number], out);
         }
     }
 
+    /// Each step for all heads before the next step: within a head every step waits for the one before.
     fn span_i8<K: Kernels>(
         &self,
         kernels: K,
-        head: &HeadI8<'_>,
+        cache: &Cache<'_>,
         span: Range<usize>,
         place: &mut Workplace<'_>,
         softmax: &mut [Softmax],
@@ -310,30 +359,41 @@ impl<'a> Queries<'a> {
         // Blocks of keys begin at multiples of 16.
         let positions = span.start / LANES * LANES..span.end;
         let queries = place.queries.activations(ActivationShape { tokens: count, cols: width });
-        let keys = head.keys(positions.clone());
         let mut scores = Columns::new(place.scores, count, place.span);
-        kernels.matmul_i8(&keys, &queries.as_activations(), 0..keys.rows().div_ceil(LANES), &mut scores);
+        for (head, own) in self.heads() {
+            let keys = cache.head_i8(head).keys(positions.clone());
+            let queries = queries.as_activations().some(own.clone());
+            // SAFETY: no two heads have a query in common.
+            let mut scores = unsafe { scores.tokens_part(own) };
+            kernels.matmul_i8(&keys, &queries, 0..keys.rows().div_ceil(LANES), &mut scores);
+        }
 
         // Queries that see nothing of the span keep what weights are there; their sums are not read.
         let shape = ActivationShape { tokens: 2 * count, cols: positions.len() };
         let mut weights = place.weights.activations(shape);
-        for (query, _, _, seen) in self.seeing(span.clone()) {
+        for (Query { number, head, .. }, seen) in self.seeing(span.clone()) {
             let skip = seen.start - positions.start;
-            let scores = &mut scores.token(query, skip..skip + seen.len());
-            let scales = head.value_scales(seen);
-            kernels.weights_i8(scores, scales, &mut softmax[query], skip, query, &mut weights);
+            let scores = scores.token(number, skip..skip + seen.len());
+            let scales = cache.head_i8(head).value_scales(seen);
+            kernels.weights_i8(scores, scales, &mut softmax[number], skip, number, &mut weights);
         }
 
-        let values = head.values(positions, place.ones);
         let stride = padded_rows(width);
-        let mut sums = Columns::new(place.values, 2 * count, stride);
-        kernels.matmul_i8(&values, &weights.as_activations(), 0..stride / LANES, &mut sums);
+        let sums = Columns::new(place.values, 2 * count, stride);
+        for (head, own) in self.heads() {
+            let values = cache.head_i8(head).values(positions.clone(), place.ones);
+            let own = 2 * own.start..2 * own.end;
+            let weights = weights.as_activations().some(own.clone());
+            // SAFETY: as above.
+            let mut sums = unsafe { sums.tokens_part(own) };
+            kernels.matmul_i8(&values, &weights, 0..stride / LANES, &mut sums);
+        }
         kernels.enter(
             #[inline(always)]
             || {
-                for (query, token, columns, _) in self.seeing(span) {
-                    let (high, low) = place.values[2 * query * stride..][..2 * stride].split_at(stride);
-                    let correction = softmax[query].correction;
+                for (Query { number, token, columns, .. }, _) in self.seeing(span) {
+                    let (high, low) = place.values[2 * number * stride..][..2 * stride].split_at(stride);
+                    let correction = softmax[number].correction;
                     for ((out, high), low) in out.token(token, columns).iter_mut().zip(high).zip(low) {
                         *out = *out * correction + (high + low);
                     }

@@ -62,22 +62,29 @@ impl<'a> Cache<'a> {
         Self { kind: layout.options.cache, shape, numbers_i8, numbers_f32, scales }
     }
 
-    /// Keys and values of head `head` (layer × key/value heads + head), for reading.
-    pub(crate) fn head(&self, head: usize) -> HeadCache<'_> {
-        let (shape, start) = (self.shape, head * self.shape.numbers);
-        match self.kind {
-            CacheKind::I8 => {
-                let (keys, values) = self.numbers_i8[start..][..shape.numbers].split_at(shape.keys_i8());
-                let scales = &self.scales[head * shape.scales..][..shape.scales];
-                let (key_scales, value_scales) = scales.split_at(shape.positions);
-                HeadCache::I8(HeadI8 { shape, keys, values, key_scales, value_scales })
-            }
-            CacheKind::F32 => {
-                let numbers = &self.numbers_f32[start..][..shape.numbers];
-                let (keys, values) = numbers.split_at(shape.positions * shape.width);
-                HeadCache::F32(HeadF32 { width: shape.width, keys, values })
-            }
-        }
+    /// Whether keys and values are quantized.
+    pub(crate) fn is_i8(&self) -> bool {
+        self.kind == CacheKind::I8
+    }
+
+    /// Keys and values of head `head` (layer × key/value heads + head) of an int8 cache, for reading.
+    #[inline]
+    pub(crate) fn head_i8(&self, head: usize) -> HeadI8<'_> {
+        let shape = self.shape;
+        let (keys, values) =
+            self.numbers_i8[head * shape.numbers..][..shape.numbers].split_at(shape.keys_i8());
+        let scales = &self.scales[head * shape.scales..][..shape.scales];
+        let (key_scales, value_scales) = scales.split_at(shape.positions);
+        HeadI8 { shape, keys, values, key_scales, value_scales }
+    }
+
+    /// As [`Cache::head_i8`], of an f32 cache.
+    #[inline]
+    pub(crate) fn head_f32(&self, head: usize) -> HeadF32<'_> {
+        let shape = self.shape;
+        let numbers = &self.numbers_f32[head * shape.numbers..][..shape.numbers];
+        let (keys, values) = numbers.split_at(shape.positions * shape.width);
+        HeadF32 { width: shape.width, keys, values }
     }
 
     /// The cache as something of which every worker can store the parts that are its own.
@@ -268,15 +275,6 @@ fn store_value_i8<K: Kernels>(
     )
 }
 
-/// Keys and values of one head of one layer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum HeadCache<'a> {
-    /// Quantized.
-    I8(HeadI8<'a>),
-    /// As they are.
-    F32(HeadF32<'a>),
-}
-
 /// f32 keys and values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadF32<'a> {
@@ -331,7 +329,7 @@ impl<'a> HeadI8<'a> {
     }
 
     /// The scales of the values of `positions`.
-    pub(crate) fn value_scales(&self, positions: Range<usize>) -> &[f32] {
+    pub(crate) fn value_scales(&self, positions: Range<usize>) -> &'a [f32] {
         &self.value_scales[positions]
     }
 }

@@ -92,6 +92,27 @@ pub enum Error {
         /// Size of the vocabulary.
         vocabulary: u32,
     },
+    /// The model reads sequences as a whole, and this one is longer than the session was made for; nothing was computed.
+    SequenceTooLong {
+        /// The longest sequence: the option `batch`.
+        most: usize,
+        /// Tokens or frames given.
+        found: usize,
+    },
+    /// The numbers given are not whole frames; nothing was computed.
+    Frames {
+        /// Numbers in a frame.
+        width: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// The model cannot do what was asked; nothing was computed.
+    Unsupported {
+        /// Why it cannot.
+        request: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
     /// The file has no tokenizer: feed tokens instead of text.
     NoTokenizer,
     /// The tokenizer section is wrong, or a text cannot be encoded.
@@ -159,6 +180,14 @@ impl fmt::Display for Error {
             Self::TokenOutOfRange { token, vocabulary } => {
                 write!(f, "token {token} is not in the vocabulary of {vocabulary}")
             }
+            Self::SequenceTooLong { most, found } => write!(
+                f,
+                "the model reads sequences as a whole: {found} tokens or frames given, the session's batch is {most}"
+            ),
+            Self::Frames { width, found } => {
+                write!(f, "the model takes frames of {width} numbers; {found} numbers are no whole frames")
+            }
+            Self::Unsupported { request, remedy } => write!(f, "{request}; {remedy}"),
             Self::NoTokenizer => f.write_str("the file has no tokenizer; give token ids instead of text"),
             Self::Tokenizer(error) => error.fmt(f),
             Self::Sampling(error) => error.fmt(f),

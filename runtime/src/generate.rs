@@ -53,7 +53,8 @@ impl<'m, 's> Session<'m, 's> {
     ///
     /// # Errors
     /// As [`Session::feed_text`]; [`Error::Sampling`] if a setting is out of range, [`Error::Stop`] if the file has too
-    /// many stops, [`Error::NothingToContinue`] if there is nothing to begin from.
+    /// many stops, [`Error::NothingToContinue`] if there is nothing to begin from, [`Error::Unsupported`] if the model is
+    /// not a language model.
     ///
     /// # Example
     /// ```no_run
@@ -69,6 +70,10 @@ impl<'m, 's> Session<'m, 's> {
         let sampler = Sampler::new(*sampling)?;
         let stops = self.model().stops()?;
         let tokenizer = *self.model().tokenizer().ok_or(Error::NoTokenizer)?;
+        if !self.model().architecture().is_language_model() {
+            let request = "the model does not predict the next token";
+            return Err(Error::Unsupported { request, remedy: "feed it, and read what comes out" });
+        }
         let fed = self.feed_text(prompt)?;
         if self.position() == 0 {
             // A model without a token that begins a text may still have one that ends it, and begins the next.

@@ -3,7 +3,8 @@
 use crate::arena::{Carver, part_len};
 use crate::attention::{QUERIES, SPAN};
 use crate::error::Error;
-use crate::format::{Description, File};
+use crate::format::{Architecture, Description, File};
+use crate::state::StateLayout;
 use crate::tensor::{ActivationShape, padded_rows};
 
 /// Fewest queries that are worth working on together: what a tile of the integer kernels takes.
@@ -21,9 +22,11 @@ pub enum CacheKind {
 /// What a session is made for. All of it costs memory, none of it but `cache` changes a bit of the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionOptions {
-    /// Positions that the session can hold, at most the model's.
+    /// Positions that the session can hold, at most the model's; for a recurrent model, whose positions have no limit,
+    /// the latest tokens that it remembers for the repetition penalty.
     pub context: usize,
-    /// Tokens that are processed in one pass over the weights.
+    /// Tokens that are processed in one pass over the weights; for a model that reads sequences from their end too, the
+    /// longest sequence.
     pub batch: usize,
     /// Tokens whose logits are computed in one pass over the output head.
     pub logits: usize,
@@ -35,8 +38,8 @@ pub struct SessionOptions {
 
 impl SessionOptions {
     /// Options for a small device: one worker, eight tokens at a time, the model's own kind of cache.
-    pub const fn new(description: &Description, context: usize) -> Self {
-        let cache = if description.int8_cache { CacheKind::I8 } else { CacheKind::F32 };
+    pub const fn new(architecture: &Architecture, context: usize) -> Self {
+        let cache = if architecture.int8_cache() { CacheKind::I8 } else { CacheKind::F32 };
         Self { context, batch: 8, logits: 1, workers: 1, cache }
     }
 }
@@ -48,11 +51,13 @@ impl SessionOptions {
 /// If `bytes` is not a model or `context` is not possible; in a constant that is a compile error. Use
 /// [`crate::Model::arena_size`] for bytes that come from outside.
 pub const fn arena_size(bytes: &[u8], context: usize) -> usize {
-    match File::description(bytes) {
-        Ok(description) => match Layout::new(&description, &SessionOptions::new(&description, context)) {
-            Ok(layout) => layout.total,
-            Err(_) => panic!("the context must be 1 to the model's own"),
-        },
+    match File::architecture(bytes) {
+        Ok(architecture) => {
+            match StateLayout::new(&architecture, &SessionOptions::new(&architecture, context)) {
+                Ok(layout) => layout.total(),
+                Err(_) => panic!("the context must be 1 to the model's own"),
+            }
+        }
         Err(_) => panic!("not a .whit file"),
     }
 }
@@ -67,7 +72,7 @@ pub(crate) struct Layout {
     pub(crate) head_scales: usize,
     /// Layers × key/value heads.
     pub(crate) heads: usize,
-    /// Most queries that are worked on together, of one key/value head.
+    /// Most queries that are worked on together.
     pub(crate) queries: usize,
     /// Stride of the input of a projection: the widest vector that is not a projection's output.
     pub(crate) hidden_stride: usize,
@@ -126,12 +131,30 @@ pub(crate) struct Quantized<'a> {
     pub(crate) scale: &'a mut [f32],
 }
 
-const fn larger(a: usize, b: usize) -> usize {
+pub(crate) const fn larger(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
 const fn smaller(a: usize, b: usize) -> usize {
     if a < b { a } else { b }
+}
+
+/// Checks what is asked of a session that holds at most `context` positions.
+pub(crate) const fn check_options(options: &SessionOptions, context: usize) -> Result<(), Error> {
+    let limits = [
+        ("context", options.context, context),
+        ("batch", options.batch, 4096),
+        ("logits", options.logits, 4096),
+        ("workers", options.workers, 256),
+    ];
+    let mut i = 0;
+    while i < limits.len() {
+        if let Err(error) = option(limits[i].0, limits[i].1, limits[i].2) {
+            return Err(error);
+        }
+        i += 1;
+    }
+    Ok(())
 }
 
 const fn option(option: &'static str, found: usize, most: usize) -> Result<(), Error> {
@@ -140,18 +163,8 @@ const fn option(option: &'static str, found: usize, most: usize) -> Result<(), E
 
 impl Layout {
     pub(crate) const fn new(description: &Description, options: &SessionOptions) -> Result<Self, Error> {
-        let limits = [
-            ("context", options.context, description.context as usize),
-            ("batch", options.batch, 4096),
-            ("logits", options.logits, 4096),
-            ("workers", options.workers, 256),
-        ];
-        let mut i = 0;
-        while i < limits.len() {
-            if let Err(error) = option(limits[i].0, limits[i].1, limits[i].2) {
-                return Err(error);
-            }
-            i += 1;
+        if let Err(error) = check_options(options, description.context as usize) {
+            return Err(error);
         }
         let (width, head) = (description.width as usize, description.head_width as usize);
         let (kv_heads, hidden) = (description.kv_heads as usize, description.hidden as usize);
@@ -251,10 +264,7 @@ impl Layout {
         let mut i = 0;
         while i < 3 {
             let (shape, count) = self.quantized_parts()[i];
-            total = total
-                .saturating_add(part_len(count.saturating_mul(shape.data_len()), 1))
-                .saturating_add(part_len(count.saturating_mul(shape.sums_len()), 2))
-                .saturating_add(part_len(count.saturating_mul(shape.tokens), 4).saturating_mul(2));
+            total = total.saturating_add(quantized_bytes(shape, count));
             i += 1;
         }
         total
@@ -293,7 +303,17 @@ impl Layout {
     }
 }
 
-fn quantized<'a>(carver: &mut Carver<'a>, (shape, count): (ActivationShape, usize)) -> Quantized<'a> {
+/// Bytes of `count` such parts, in one piece.
+pub(crate) const fn quantized_bytes(shape: ActivationShape, count: usize) -> usize {
+    part_len(count.saturating_mul(shape.data_len()), 1)
+        .saturating_add(part_len(count.saturating_mul(shape.sums_len()), 2))
+        .saturating_add(part_len(count.saturating_mul(shape.tokens), 4).saturating_mul(2))
+}
+
+pub(crate) fn quantized<'a>(
+    carver: &mut Carver<'a>,
+    (shape, count): (ActivationShape, usize),
+) -> Quantized<'a> {
     Quantized {
         data: carver.take(count * shape.data_len()),
         sums: carver.take(count * shape.sums_len()),

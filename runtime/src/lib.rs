@@ -22,8 +22,10 @@ mod model;
 mod ops;
 pub mod parallel;
 pub mod quant;
+mod recurrent;
 pub mod sampler;
 mod session;
+mod state;
 pub mod tensor;
 #[cfg(feature = "std")]
 pub mod threads;

@@ -1,12 +1,13 @@
 //! A parsed model: what a session needs of a file, and the choice of a backend.
 
 use crate::error::Error;
-use crate::format::{Description, File};
+use crate::format::{Architecture, File};
 use crate::kernels::Backend;
-use crate::layout::{Layout, SessionOptions};
+use crate::layout::SessionOptions;
 use crate::parallel::{Inline, Workers};
 use crate::sampler::{Sampling, stop::Stops};
 use crate::session::Session;
+use crate::state::StateLayout;
 use crate::tokenizer::Tokenizer;
 
 static INLINE: Inline = Inline;
@@ -29,7 +30,7 @@ impl<'a> Model<'a> {
     /// ```no_run
     /// # let bytes: &[u8] = &[];
     /// let model = whit::Model::parse(bytes)?;
-    /// println!("{} layers", model.description().layers);
+    /// println!("{} layers", model.architecture().layers());
     /// # Ok::<(), whit::Error>(())
     /// ```
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
@@ -86,13 +87,13 @@ impl<'a> Model<'a> {
     }
 
     /// What the model computes.
-    pub fn description(&self) -> &Description {
-        &self.file.description
+    pub fn architecture(&self) -> &Architecture {
+        &self.file.architecture
     }
 
     /// Options for a session of `context` positions; see [`SessionOptions::new`].
     pub fn options(&self, context: usize) -> SessionOptions {
-        SessionOptions::new(self.description(), context)
+        SessionOptions::new(self.architecture(), context)
     }
 
     /// Bytes of arena that a session with `options` needs: exact.
@@ -100,15 +101,15 @@ impl<'a> Model<'a> {
     /// # Errors
     /// [`Error::Option`] if an option is out of range.
     pub fn arena_size(&self, options: &SessionOptions) -> Result<usize, Error> {
-        Layout::new(self.description(), options).map(|layout| layout.total)
+        StateLayout::new(self.architecture(), options).map(|layout| layout.total())
     }
 
-    /// Bytes of that arena that hold keys and values.
+    /// Bytes of that arena that hold keys and values, or the state of a recurrent model.
     ///
     /// # Errors
     /// As [`Model::arena_size`].
     pub fn cache_size(&self, options: &SessionOptions) -> Result<usize, Error> {
-        Layout::new(self.description(), options).map(|layout| layout.cache_bytes())
+        StateLayout::new(self.architecture(), options).map(|layout| layout.state_bytes())
     }
 
     /// A session in `arena`, computed by the caller alone.

@@ -71,6 +71,11 @@ fn quantize<'q, K: Kernels>(
     sums: bool,
 ) -> ActivationsMut<'q> {
     let shape = ActivationShape { tokens: x.tokens, cols };
+    if x.tokens == 1 {
+        let mut activations = quantized.room(shape, sums);
+        kernels.quantize(&x.data[..cols], 0, &mut activations);
+        return activations;
+    }
     let shared = SharedQuantized::new(quantized, cols);
     over_tokens(workers, worth_elements(workers, x.tokens * cols), x.tokens, |tokens| {
         // SAFETY: the shares of two workers do not overlap.

@@ -1,5 +1,5 @@
-//! Splitting one job over several workers without changing a bit: who computes which rows is fixed before
-//! the job starts, and every output element is computed whole by one worker.
+//! Splitting one job over several workers without changing a bit: every output element is computed whole by one of
+//! them, and the same whichever that is, so each may take the next part when it is done with one.
 //!
 //! The runtime itself starts no threads; `threads` (feature `std`) provides some, a host may bring its own.
 #![allow(unsafe_code, reason = "disjoint parts of one buffer are handed to several workers")]
@@ -20,6 +20,19 @@ pub unsafe trait Workers: Sync + core::fmt::Debug {
 
     /// Calls `job(0)`, …, `job(count - 1)`, each once, and returns when all have returned.
     fn run(&self, job: &(dyn Fn(usize) + Sync));
+
+    /// Calls `job(worker, unit)` for each of `0..units`, each once, on the first `count` workers, and returns when all
+    /// have returned; `count` is at most [`Workers::count`].
+    ///
+    /// Here units go round. A pool that lets whoever is free take the next one loses less where cores differ in speed,
+    /// or share themselves with other programs.
+    fn each(&self, count: usize, units: usize, job: &(dyn Fn(usize, usize) + Sync)) {
+        self.run(&|worker| {
+            if worker < count {
+                (worker..units).step_by(count).for_each(|unit| job(worker, unit));
+            }
+        });
+    }
 
     /// Least work for each worker, in multiplications of int8, for which [`Workers::run`] is worth its own time.
     fn least_share(&self) -> usize {
@@ -160,22 +173,25 @@ impl<'a> Columns<'a> {
 }
 
 /// How many workers `work` is worth, in multiplications of int8.
+#[inline]
 pub fn worth(workers: &dyn Workers, work: usize) -> usize {
-    work / workers.least_share().max(1)
+    // One does not divide: a token of a small model asks a hundred times.
+    if workers.count() == 1 { 1 } else { work / workers.least_share().max(1) }
 }
 
-/// Runs `job(worker, count)` on `count` workers, `most` of them at most.
-pub fn split(workers: &dyn Workers, most: usize, job: impl Fn(usize, usize) + Sync) {
-    let count = workers.count().min(most).max(1);
-    if count == 1 {
-        return job(0, 1);
+/// Runs `job(worker, unit)` for each of `0..units` on at most `most` workers.
+pub fn over_units(workers: &dyn Workers, most: usize, units: usize, job: impl Fn(usize, usize) + Sync) {
+    match workers.count().min(most).min(units) {
+        0 | 1 => (0..units).for_each(|unit| job(0, unit)),
+        count => workers.each(count, units, &job),
     }
-    workers.run(&|worker| {
-        if worker < count {
-            job(worker, count);
-        }
-    });
 }
+
+/// Units for each worker, where there is enough to do: what the last one done waits for is a fraction of that.
+const UNITS: usize = 8;
+
+/// Row blocks are shared out in multiples of this: what the kernels take together.
+const BLOCKS: usize = 2;
 
 /// Runs `job(part of out, blocks)` on at most `most` workers, the row blocks `0..blocks` shared out among them.
 pub fn over_blocks(
@@ -185,12 +201,20 @@ pub fn over_blocks(
     out: &mut Columns<'_>,
     job: impl Fn(&mut Columns<'_>, Range<usize>) + Sync,
 ) {
+    if most <= 1 {
+        return job(out, 0..blocks);
+    }
     let out = &*out;
-    split(workers, most.min(blocks), |worker, count| {
-        let own = share(blocks, worker, count);
+    let grains = blocks.div_ceil(BLOCKS);
+    let count = workers.count().min(most).min(grains).max(1);
+    // Twice what a worker is woken for is worth being asked for.
+    let units = if count == 1 { 1 } else { (most / 2).clamp(count, UNITS * count).min(grains) };
+    over_units(workers, count, units, |_, unit| {
+        let own = share(grains, unit, units);
+        let own = own.start.saturating_mul(BLOCKS)..own.end.saturating_mul(BLOCKS).min(blocks);
         let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
-        // SAFETY: the shares of two workers do not overlap, nor do their columns, because they saturate; `out` is
-        // not used until all have returned.
+        // SAFETY: no two units overlap, nor do their columns, because they saturate; `out` is not used until all have
+        // returned.
         let mut part = unsafe { out.part(columns) };
         job(&mut part, own);
     });
@@ -199,13 +223,23 @@ pub fn over_blocks(
 /// Tokens are shared out in multiples of this: whole cache lines of what there is one of for each token.
 const TOKENS: usize = 16;
 
+/// Runs `job(its tokens)` on every worker that gets any, the tokens `0..tokens` shared out evenly.
+pub fn over_shares(workers: &dyn Workers, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
+    let units = tokens.div_ceil(TOKENS);
+    let count = workers.count().min(units);
+    over_units(workers, count, count, |_, unit| {
+        let own = share(units, unit, count);
+        job(own.start * TOKENS..tokens.min(own.end * TOKENS));
+    });
+}
+
 /// Runs `job(its tokens)` on at most `most` workers, the tokens `0..tokens` shared out among them.
 pub fn over_tokens(workers: &dyn Workers, most: usize, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
     let units = tokens.div_ceil(TOKENS);
-    split(workers, most.min(units), |worker, count| {
-        let own = share(units, worker, count);
-        job(own.start * TOKENS..tokens.min(own.end * TOKENS));
-    });
+    if most.min(units) <= 1 {
+        return job(0..tokens);
+    }
+    over_units(workers, most, units, |_, unit| job(unit * TOKENS..tokens.min((unit + 1) * TOKENS)));
 }
 
 /// Runs `job(token, its rows)` for the tokens `0..tokens`, shared out as by [`over_tokens`], for some buffers

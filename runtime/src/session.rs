@@ -1,28 +1,36 @@
-//! A session: one text being read and continued. Its state is a value that can be reset, saved and restored, and
-//! feeding a text whole or in any pieces gives the same bits.
+//! A session: one text being read and continued, or one sequence of frames. Its state is a value that can be reset,
+//! saved and restored, and feeding a text whole or in any pieces gives the same bits.
+
+mod snapshot;
 
 use crate::error::Error;
-use crate::format::Crc32;
+use crate::format::{Architecture, Direction};
 use crate::kernels::{Kernels, WithKernels};
-use crate::layout::{CacheKind, Layout, SessionOptions};
+use crate::layout::SessionOptions;
 use crate::model::Model;
 use crate::parallel::Workers;
+use crate::recurrent::Input;
 use crate::sampler::Sampler;
+use crate::state::{Chunk, State};
 use crate::tokenizer::Token;
-use crate::transformer::{Buffers, Pass};
 use bytemuck::TransparentWrapper;
 
 /// One text in progress on one model. Several may be interleaved, each in its own arena.
+///
+/// A recurrent model that reads sequences from their end too has no text in progress: every call that feeds it gives a
+/// whole sequence, of at most the options' `batch` tokens or frames.
 #[derive(Debug)]
 pub struct Session<'m, 's> {
     model: Model<'m>,
     workers: &'s dyn Workers,
-    layout: Layout,
+    options: SessionOptions,
     position: usize,
     /// Whether the logits are still those after the last token.
     logits_hold: bool,
+    /// The latest tokens fed, as many as there is room for; of a transformer all of them.
     history: &'s mut [u32],
-    buffers: Buffers<'s>,
+    remembered: usize,
+    state: State<'s>,
 }
 
 impl<'m, 's> Session<'m, 's> {
@@ -32,9 +40,9 @@ impl<'m, 's> Session<'m, 's> {
         arena: &'s mut [u8],
         options: SessionOptions,
     ) -> Result<Self, Error> {
-        let layout = Layout::new(model.description(), &options)?;
-        let (history, buffers) = Buffers::new(model.description(), &layout, layout.carve(arena)?);
-        let mut session = Self { model, workers, layout, position: 0, logits_hold: false, history, buffers };
+        let (history, state) = State::new(model.architecture(), &options, arena)?;
+        let (position, remembered, logits_hold) = (0, 0, false);
+        let mut session = Self { model, workers, options, position, logits_hold, history, remembered, state };
         session.reset();
         Ok(session)
     }
@@ -46,61 +54,115 @@ impl<'m, 's> Session<'m, 's> {
 
     /// The options that the session was made with.
     pub fn options(&self) -> &SessionOptions {
-        &self.layout.options
+        &self.options
     }
 
-    /// Tokens fed so far.
+    /// Tokens or frames fed so far.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// Positions left in the context.
+    /// Positions left in the context; of a model without a limit as many as can be counted.
     pub fn left(&self) -> usize {
-        self.layout.options.context - self.position
+        let most = if self.is_limited() { self.options.context } else { usize::MAX };
+        most - self.position
     }
 
-    /// The tokens fed so far.
+    /// The tokens fed so far; of a model without a limit the latest of them, as many as the options' `context`.
     pub fn tokens(&self) -> impl DoubleEndedIterator<Item = Token> + ExactSizeIterator + '_ {
-        self.history[..self.position].iter().map(|&id| Token(id))
+        self.history[..self.remembered].iter().map(|&id| Token(id))
     }
 
     /// Forgets everything.
     pub fn reset(&mut self) {
-        self.position = 0;
-        self.logits_hold = false;
-        self.buffers.logits.fill(0.0);
+        self.state.reset();
+        self.forget_from(0);
     }
 
     /// Goes back to the state after the first `position` tokens. Feed at least one token before reading logits.
     ///
     /// # Errors
-    /// [`Error::Option`] if fewer tokens were fed.
+    /// [`Error::Option`] if fewer tokens were fed; [`Error::Unsupported`] if the model is recurrent, and that is neither
+    /// the beginning nor where it is: its earlier states are gone unless they were saved.
     pub fn truncate(&mut self, position: usize) -> Result<(), Error> {
         if position > self.position {
             return Err(Error::Option { option: "position", most: self.position, found: position });
         }
-        self.position = position;
-        self.logits_hold = false;
-        self.buffers.logits.fill(0.0);
+        if position == 0 {
+            self.reset();
+        } else if self.is_limited() {
+            self.forget_from(position);
+        } else if position != self.position {
+            let request = "a recurrent model cannot go back";
+            return Err(Error::Unsupported { request, remedy: "save its state where it shall return to" });
+        }
         Ok(())
+    }
+
+    fn forget_from(&mut self, position: usize) {
+        (self.position, self.remembered, self.logits_hold) = (position, position, false);
+        self.state.outputs_mut().fill(0.0);
     }
 
     /// Reads `tokens`; afterwards [`Session::logits`] are those of the last one. Any split of the tokens among calls
     /// gives the same bits.
     ///
     /// # Errors
-    /// [`Error::ContextFull`] or [`Error::TokenOutOfRange`]; the session is then unchanged.
+    /// [`Error::ContextFull`], [`Error::TokenOutOfRange`], [`Error::SequenceTooLong`], or [`Error::Unsupported`] if the
+    /// model takes frames; the session is then unchanged.
     pub fn feed(&mut self, tokens: &[Token]) -> Result<(), Error> {
-        self.check(tokens)?;
-        self.append(tokens);
-        self.run(tokens.len(), Logits::Last, |_, _| ());
+        self.feed_wanted(tokens, Wanted::Last, |_, _| ())
+    }
+
+    /// As [`Session::feed`], handing the logits of every token to `each(index in tokens, logits)`.
+    ///
+    /// # Errors
+    /// As [`Session::feed`].
+    pub fn feed_each(&mut self, tokens: &[Token], each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
+        self.feed_wanted(tokens, Wanted::Each, each)
+    }
+
+    fn feed_wanted(
+        &mut self,
+        tokens: &[Token],
+        wanted: Wanted,
+        each: impl FnMut(usize, &[f32]),
+    ) -> Result<(), Error> {
+        let ids = Token::peel_slice(tokens);
+        self.check(ids)?;
+        self.begin_sequence();
+        self.remember(ids);
+        self.run(Source::Tokens(ids), ids.len(), wanted, each);
+        Ok(())
+    }
+
+    /// As [`Session::feed_each`], for a model that takes frames, `[frames][input]`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the model takes tokens, [`Error::Frames`] if the last frame is not whole,
+    /// [`Error::SequenceTooLong`]; the session is then unchanged.
+    pub fn feed_frames(&mut self, frames: &[f32], each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
+        let Architecture::Recurrent(recurrent) = *self.model.architecture() else {
+            return Err(TAKES_TOKENS);
+        };
+        if recurrent.vocabulary > 0 {
+            return Err(TAKES_TOKENS);
+        }
+        let width = recurrent.input as usize;
+        if !frames.len().is_multiple_of(width) {
+            return Err(Error::Frames { width, found: frames.len() });
+        }
+        self.check_length(frames.len() / width)?;
+        self.begin_sequence();
+        self.run(Source::Frames(frames, width), frames.len() / width, Wanted::Each, each);
         Ok(())
     }
 
     /// As [`Session::feed`], for text: the file's tokenizer makes tokens of it, with the token that begins a text in
     /// front if the session is empty and the model wants one. Returns the number of tokens.
     ///
-    /// The session's buffers serve as workspace: they hold a text of about `batch ×` the widest projection bytes.
+    /// The session's buffers serve as workspace: they hold a text of about `batch ×` the widest projection bytes, whose
+    /// tokens must fit the options' `context`, whether or not the model has a limit.
     ///
     /// # Errors
     /// [`Error::NoTokenizer`], [`Error::Tokenizer`] or as [`Session::feed`]; the session is then unchanged.
@@ -109,112 +171,182 @@ impl<'m, 's> Session<'m, 's> {
         let mut options = tokenizer.default_options();
         options.bos &= self.position == 0;
         options.eos = false;
-        let workspace: &mut [u32] = bytemuck::cast_slice_mut(self.buffers.workspace());
-        let count = tokenizer.encode(text.as_bytes(), options, Token::wrap_slice_mut(workspace))?;
-        let (tokens, left) = (count, self.layout.options.context - self.position);
+        let workspace: &mut [u32] = bytemuck::cast_slice_mut(self.state.workspace());
+        let tokens = tokenizer.encode(text.as_bytes(), options, Token::wrap_slice_mut(workspace))?;
+        let left = self.left().min(self.history.len());
         if tokens > left {
             return Err(Error::ContextFull { tokens, left });
         }
-        self.history[self.position..][..count].copy_from_slice(&workspace[..count]);
-        self.check_history(count)?;
-        self.run(count, Logits::Last, |_, _| ());
-        Ok(count)
+        check_vocabulary(&self.model, &bytemuck::cast_slice(self.state.workspace())[..tokens])?;
+        self.check_length(tokens)?;
+        self.begin_sequence();
+        let ids = &bytemuck::cast_slice(self.state.workspace())[..tokens];
+        remember(self.history, &mut self.remembered, ids);
+        self.run(Source::History, tokens, Wanted::Last, |_, _| ());
+        Ok(tokens)
     }
 
     /// Draws the next token from the logits, which are used up by it: feed the token (or another) before drawing
     /// again.
     pub fn sample(&mut self, sampler: &mut Sampler) -> Token {
-        let vocabulary = self.model.description().vocabulary as usize;
+        let outputs = self.model.architecture().outputs();
         self.logits_hold = false;
-        Token(sampler.sample(&mut self.buffers.logits[..vocabulary], &self.history[..self.position]))
+        let logits = &mut self.state.outputs_mut()[..outputs];
+        Token(sampler.sample(logits, &self.history[..self.remembered]))
     }
 
-    /// As [`Session::feed`], handing the logits of every token to `each(index in tokens, logits)`.
-    ///
-    /// # Errors
-    /// As [`Session::feed`].
-    pub fn feed_each(&mut self, tokens: &[Token], mut each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
-        self.check(tokens)?;
-        self.append(tokens);
-        self.run(tokens.len(), Logits::Each, &mut each);
-        Ok(())
-    }
-
-    /// The logits after the last token fed, `[vocabulary]`; zeros before the first.
+    /// The logits after the last token fed, `[vocabulary]`, or what else the model gives; zeros before the first.
     pub fn logits(&self) -> &[f32] {
-        &self.buffers.logits[..self.model.description().vocabulary as usize]
+        &self.state.outputs()[..self.model.architecture().outputs()]
     }
 
     /// The same, for samplers that work in place.
     pub fn logits_mut(&mut self) -> &mut [f32] {
         self.logits_hold = false;
-        &mut self.buffers.logits[..self.model.description().vocabulary as usize]
+        &mut self.state.outputs_mut()[..self.model.architecture().outputs()]
     }
 
     /// Makes the logits those after the last token again, if they were cleared, changed or drawn from: by reading that
-    /// token once more, which gives the same bits.
+    /// token, or the recurrent state, once more, which gives the same bits.
     pub(crate) fn restore_logits(&mut self) {
-        if !self.logits_hold && self.position > 0 {
+        if self.logits_hold || self.position == 0 {
+            return;
+        }
+        if self.is_limited() {
             self.position -= 1;
-            self.run(1, Logits::Last, |_, _| ());
+            self.run(Source::History, 1, Wanted::Last, |_, _| ());
+        } else {
+            self.model.backend().run(Restore { session: self });
         }
     }
 
-    fn check(&self, tokens: &[Token]) -> Result<(), Error> {
-        if tokens.len() > self.left() {
-            return Err(Error::ContextFull { tokens: tokens.len(), left: self.left() });
-        }
-        self.check_vocabulary(Token::peel_slice(tokens))
+    /// Whether the model has a most number of positions.
+    fn is_limited(&self) -> bool {
+        self.model.architecture().context().is_some()
     }
 
-    fn check_history(&self, count: usize) -> Result<(), Error> {
-        self.check_vocabulary(&self.history[self.position..][..count])
+    /// Whether every call that feeds gives a whole sequence.
+    fn takes_whole_sequences(&self) -> bool {
+        let recurrent = self.model.architecture().recurrent();
+        recurrent.is_some_and(|recurrent| recurrent.direction != Direction::Forward)
     }
 
-    fn check_vocabulary(&self, ids: &[u32]) -> Result<(), Error> {
-        let vocabulary = self.model.description().vocabulary;
-        match ids.iter().find(|&&id| id >= vocabulary) {
-            Some(&token) => Err(Error::TokenOutOfRange { token, vocabulary }),
-            None => Ok(()),
+    fn begin_sequence(&mut self) {
+        if self.takes_whole_sequences() {
+            self.reset();
         }
     }
 
-    fn append(&mut self, tokens: &[Token]) {
-        self.history[self.position..][..tokens.len()].copy_from_slice(Token::peel_slice(tokens));
+    fn check(&self, ids: &[u32]) -> Result<(), Error> {
+        if self.model.architecture().vocabulary() == 0 {
+            let request = "the model takes frames, not tokens";
+            return Err(Error::Unsupported { request, remedy: "feed it frames" });
+        }
+        if ids.len() > self.left() {
+            return Err(Error::ContextFull { tokens: ids.len(), left: self.left() });
+        }
+        self.check_length(ids.len())?;
+        check_vocabulary(&self.model, ids)
     }
 
-    /// Reads the next `count` tokens, which stand in the history, and hands the logits that are wanted to `each`.
-    fn run(&mut self, count: usize, logits: Logits, mut each: impl FnMut(usize, &[f32])) {
-        let (batch, end) = (self.layout.options.batch, self.position + count);
-        let first = self.position;
-        while self.position < end {
-            let tokens = batch.min(end - self.position);
-            let wanted = match logits {
-                Logits::Each => 0..tokens,
-                Logits::Last if self.position + tokens == end => tokens - 1..tokens,
-                Logits::Last => 0..0,
+    fn check_length(&self, found: usize) -> Result<(), Error> {
+        let most = self.options.batch;
+        if self.takes_whole_sequences() && found > most {
+            return Err(Error::SequenceTooLong { most, found });
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, ids: &[u32]) {
+        remember(self.history, &mut self.remembered, ids);
+    }
+
+    /// Reads the next `count` tokens or frames and hands the results that are wanted to `each`.
+    fn run(&mut self, source: Source<'_>, count: usize, wanted: Wanted, mut each: impl FnMut(usize, &[f32])) {
+        let mut first = 0;
+        while first < count {
+            let tokens = self.options.batch.min(count - first);
+            let wanted = match wanted {
+                Wanted::Each => 0..tokens,
+                Wanted::Last if first + tokens == count => tokens - 1..tokens,
+                Wanted::Last => 0..0,
             };
-            let offset = self.position - first;
-            let each = |index: usize, logits: &[f32]| each(offset + index, logits);
-            self.model.backend().run(Step { session: self, tokens, wanted, each });
-            self.position += tokens;
+            let each = |index: usize, results: &[f32]| each(first + index, results);
+            self.model.backend().run(Step {
+                session: self,
+                source,
+                left: count - first,
+                tokens,
+                wanted,
+                each,
+            });
+            self.position = self.position.saturating_add(tokens);
+            first += tokens;
             self.logits_hold = true;
         }
     }
 }
 
-/// Which tokens' logits a call asks for.
+const TAKES_TOKENS: Error =
+    Error::Unsupported { request: "the model takes tokens, not frames", remedy: "feed it tokens" };
+
+fn check_vocabulary(model: &Model<'_>, ids: &[u32]) -> Result<(), Error> {
+    let vocabulary = model.architecture().vocabulary();
+    match ids.iter().find(|&&id| id >= vocabulary) {
+        Some(&token) => Err(Error::TokenOutOfRange { token, vocabulary }),
+        None => Ok(()),
+    }
+}
+
+/// Puts `ids` behind the tokens remembered, of which the oldest make room.
+fn remember(history: &mut [u32], remembered: &mut usize, ids: &[u32]) {
+    let ids = &ids[ids.len().saturating_sub(history.len())..];
+    let keep = (history.len() - ids.len()).min(*remembered);
+    if keep < *remembered {
+        history.copy_within(*remembered - keep..*remembered, 0);
+    }
+    history[keep..][..ids.len()].copy_from_slice(ids);
+    *remembered = keep + ids.len();
+}
+
+/// Whose results a call asks for.
 #[derive(Clone, Copy)]
-enum Logits {
+enum Wanted {
     Last,
     Each,
 }
 
+/// Where the tokens or frames of a call stand.
+#[derive(Clone, Copy)]
+enum Source<'t> {
+    /// At the end of the history.
+    History,
+    Tokens(&'t [u32]),
+    /// Each this wide.
+    Frames(&'t [f32], usize),
+}
+
+impl<'t> Source<'t> {
+    /// The first `tokens` of the last `left`.
+    fn chunk(self, history: &'t [u32], left: usize, tokens: usize) -> Input<'t> {
+        match self {
+            Self::History => Input::Tokens(&history[history.len() - left..][..tokens]),
+            Self::Tokens(ids) => Input::Tokens(&ids[ids.len() - left..][..tokens]),
+            Self::Frames(frames, width) => {
+                Input::Frames(&frames[frames.len() - left * width..][..tokens * width])
+            }
+        }
+    }
+}
+
 struct Step<'w, 'm, 's, F> {
     session: &'w mut Session<'m, 's>,
+    source: Source<'w>,
+    /// Tokens of the source that were not read yet.
+    left: usize,
     /// Tokens in the chunk.
     tokens: usize,
-    /// Those of them whose logits are wanted.
+    /// Those of them whose results are wanted.
     wanted: core::ops::Range<usize>,
     each: F,
 }
@@ -223,118 +355,42 @@ impl<F: FnMut(usize, &[f32])> WithKernels for Step<'_, '_, '_, F> {
     type Output = ();
 
     fn call<K: Kernels>(mut self, kernels: K) {
-        let session = self.session;
-        let pass = Pass {
-            kernels,
-            workers: session.workers,
-            description: session.model.description(),
-            tensors: &session.model.file().tensors,
-            layout: &session.layout,
-            position: session.position,
-            tokens: self.tokens,
-        };
-        pass.blocks(&session.history[session.position..][..self.tokens], &mut session.buffers);
+        let Session { model, workers, options, position, history, remembered, state, .. } = self.session;
+        let tensors = &model.file().tensors;
+        let chunk = Chunk { kernels, workers: *workers, tensors, position: *position, tokens: self.tokens };
+        state.layers(&chunk, self.source.chunk(&history[..*remembered], self.left, self.tokens));
         if self.wanted.is_empty() {
             return;
         }
-        let (stride, vocabulary) =
-            (session.layout.logits_stride, session.model.description().vocabulary as usize);
+        let (stride, outputs) = (state.outputs_stride(), model.architecture().outputs());
         let mut last = 0;
-        for first in self.wanted.clone().step_by(session.layout.options.logits) {
-            let count = session.layout.options.logits.min(self.wanted.end - first);
-            pass.head(first, count, &mut session.buffers);
+        for first in self.wanted.clone().step_by(options.logits) {
+            let count = options.logits.min(self.wanted.end - first);
+            state.head(&chunk, first, count);
             for i in 0..count {
-                (self.each)(first + i, &session.buffers.logits[i * stride..][..vocabulary]);
+                (self.each)(first + i, &state.outputs()[i * stride..][..outputs]);
             }
             last = count - 1;
         }
-        session.buffers.logits.copy_within(last * stride..last * stride + vocabulary, 0);
+        state.outputs_mut().copy_within(last * stride..last * stride + outputs, 0);
     }
 }
 
-/// What stands before the contents of a snapshot: fingerprint of the model (two words), position, kind of cache,
-/// CRC-32 of the contents.
-type SnapshotHeader = [u32; 5];
+/// Computes the results after the last token from a recurrent state.
+struct Restore<'w, 'm, 's> {
+    session: &'w mut Session<'m, 's>,
+}
 
-const SNAPSHOT_HEADER: usize = size_of::<SnapshotHeader>();
+impl WithKernels for Restore<'_, '_, '_> {
+    type Output = ();
 
-impl Session<'_, '_> {
-    /// Bytes that [`Session::save`] writes now.
-    pub fn saved_len(&self) -> usize {
-        let mut len = SNAPSHOT_HEADER + 4 * (self.position + self.logits().len());
-        self.buffers.cache.save(self.layout.heads, self.position, |part| len += part.len());
-        len
-    }
-
-    /// Writes the state (tokens, logits, keys and values; not the options) to `out`, for [`Session::load`] on the
-    /// same model with the same kind of cache; returns its length. The context may be another, if it is large enough.
-    ///
-    /// # Errors
-    /// [`Error::BufferTooSmall`] if `out` has fewer than [`Session::saved_len`] bytes.
-    pub fn save(&self, out: &mut [u8]) -> Result<usize, Error> {
-        let (needed, found) = (self.saved_len(), out.len());
-        let out = out.get_mut(..needed).ok_or(Error::BufferTooSmall { needed, found })?;
-        let mut at = SNAPSHOT_HEADER;
-        let mut write = |part: &[u8]| {
-            out[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        };
-        write(bytemuck::cast_slice(&self.history[..self.position]));
-        write(bytemuck::cast_slice(self.logits()));
-        self.buffers.cache.save(self.layout.heads, self.position, write);
-        let header = self.header(self.position as u32, Crc32::of(&out[SNAPSHOT_HEADER..]));
-        out[..SNAPSHOT_HEADER].copy_from_slice(bytemuck::bytes_of(&header));
-        Ok(needed)
-    }
-
-    /// Replaces the state by one that [`Session::save`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::Snapshot`] if it belongs to another model or kind of cache, does not fit the context, or is damaged;
-    /// the session is then unchanged.
-    pub fn load(&mut self, saved: &[u8]) -> Result<(), Error> {
-        let fail = |problem| Error::Snapshot { problem };
-        let (header, contents) = saved.split_at_checked(SNAPSHOT_HEADER).ok_or(fail("it is cut short"))?;
-        let header: SnapshotHeader = bytemuck::pod_read_unaligned(header);
-        let [.., position, _, crc] = header;
-        if header != self.header(position, crc) {
-            return Err(fail("it was taken from another model or with another kind of cache"));
+    fn call<K: Kernels>(self, kernels: K) {
+        let Session { model, workers, position, state, logits_hold, .. } = self.session;
+        let tensors = &model.file().tensors;
+        let chunk = Chunk { kernels, workers: *workers, tensors, position: *position, tokens: 1 };
+        if let State::Recurrent(layout, buffers) = state {
+            chunk.recurrent(layout).head_of_state(buffers);
+            *logits_hold = true;
         }
-        let position = position as usize;
-        if position > self.layout.options.context {
-            return Err(fail("it holds more positions than this session's context"));
-        }
-        if crc != Crc32::of(contents) {
-            return Err(fail("it is damaged"));
-        }
-        let before = core::mem::replace(&mut self.position, position);
-        let fits = self.saved_len() == saved.len();
-        self.position = before;
-        if !fits {
-            return Err(fail("its length does not follow from its position"));
-        }
-        let vocabulary = self.model.description().vocabulary;
-        let ids = contents[..4 * position].as_chunks().0;
-        if ids.iter().any(|&id| u32::from_ne_bytes(id) >= vocabulary) {
-            return Err(fail("a token is not in the vocabulary"));
-        }
-        // The logits may have been drawn from before they were saved.
-        (self.position, self.logits_hold) = (position, false);
-        let mut rest = contents;
-        let mut read = |part: &mut [u8]| {
-            let (now, then) = rest.split_at(part.len());
-            part.copy_from_slice(now);
-            rest = then;
-        };
-        read(bytemuck::cast_slice_mut(&mut self.history[..position]));
-        read(bytemuck::cast_slice_mut(&mut self.buffers.logits[..vocabulary as usize]));
-        self.buffers.cache.load(self.layout.heads, position, read);
-        Ok(())
-    }
-
-    fn header(&self, position: u32, crc: u32) -> SnapshotHeader {
-        let fingerprint = self.model.file().fingerprint();
-        let int8 = self.layout.options.cache == CacheKind::I8;
-        [fingerprint as u32, (fingerprint >> 32) as u32, position, u32::from(int8), crc]
     }
 }

@@ -1,4 +1,5 @@
 //! The forward pass of a decoder: embedding, blocks, output head, for a chunk of tokens at a time.
+#![allow(unsafe_code, reason = "workers take disjoint tokens")]
 
 use crate::attention::{Chunk, Scratch, attend};
 use crate::cache::Cache;
@@ -6,24 +7,34 @@ use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
 use crate::kernels::{Kernels, Pairing, lanes};
 use crate::layout::{Layout, Parts, Quantized};
 use crate::math;
-use crate::ops::{Vectors, project, worth_elements};
-use crate::parallel::{Workers, over_rows};
+use crate::ops::{SharedQuantized, Vectors, project, worth_elements};
+use crate::parallel::{Inline, Shared, Workers, over_rows, over_shares};
 use crate::quant::row_to_f32;
 use crate::tensor::Matrix;
+use core::ops::Range;
+
+/// Tokens for each worker from which on each has its own: two tiles, below which a matrix is better shared by its rows.
+const ENOUGH: usize = 32;
 
 /// Everything of a session that a forward pass changes, apart from the position.
 #[derive(Debug)]
 pub(crate) struct Buffers<'a> {
     pub(crate) cache: Cache<'a>,
+    rows: Rows<'a>,
+    pub(crate) logits: &'a mut [f32],
+    scratch: Scratch<'a>,
+}
+
+/// What there is of each token, `[tokens][its stride]`.
+#[derive(Debug)]
+struct Rows<'a> {
     residual: &'a mut [f32],
     hidden: &'a mut [f32],
     projected: &'a mut [f32],
     out: &'a mut [f32],
     cos: &'a mut [f32],
     sin: &'a mut [f32],
-    pub(crate) logits: &'a mut [f32],
     inputs: Quantized<'a>,
-    scratch: Scratch<'a>,
 }
 
 impl<'a> Buffers<'a> {
@@ -32,14 +43,16 @@ impl<'a> Buffers<'a> {
         let head_width = description.head_width as usize;
         let buffers = Self {
             cache: Cache::new(layout, head_width, parts.numbers_i8, parts.numbers_f32, parts.scales),
-            residual: parts.residual,
-            hidden: parts.hidden,
-            projected: parts.projected,
-            out: parts.out,
-            cos: parts.cos,
-            sin: parts.sin,
+            rows: Rows {
+                residual: parts.residual,
+                hidden: parts.hidden,
+                projected: parts.projected,
+                out: parts.out,
+                cos: parts.cos,
+                sin: parts.sin,
+                inputs: parts.inputs,
+            },
             logits: parts.logits,
-            inputs: parts.inputs,
             scratch: Scratch {
                 scores: parts.scores,
                 queries: parts.queries,
@@ -53,7 +66,45 @@ impl<'a> Buffers<'a> {
 
     /// Memory that holds nothing between two passes.
     pub(crate) fn workspace(&mut self) -> &mut [f32] {
-        self.projected
+        self.rows.projected
+    }
+}
+
+/// [`Rows`] of which several workers may each take some tokens.
+struct SharedRows<'a> {
+    /// In the order of [`Rows`].
+    floats: [(Shared<'a, f32>, usize); 6],
+    inputs: SharedQuantized<'a>,
+}
+
+impl<'a> SharedRows<'a> {
+    fn new(layout: &Layout, rows: &'a mut Rows<'_>) -> Self {
+        Self {
+            floats: [
+                (Shared::new(rows.residual), layout.width),
+                (Shared::new(rows.hidden), layout.hidden_stride),
+                (Shared::new(rows.projected), layout.projected_stride),
+                (Shared::new(rows.out), layout.out_stride),
+                (Shared::new(rows.cos), layout.rotary_pairs),
+                (Shared::new(rows.sin), layout.rotary_pairs),
+            ],
+            inputs: SharedQuantized::new(&mut rows.inputs, layout.inputs.cols),
+        }
+    }
+
+    /// Those of `tokens`.
+    ///
+    /// # Safety
+    /// - While they live, nobody else takes any of these tokens.
+    unsafe fn tokens(&self, tokens: Range<usize>) -> Rows<'_> {
+        // SAFETY: the contract is the caller's.
+        let [residual, hidden, projected, out, cos, sin] = self
+            .floats
+            .each_ref()
+            .map(|(rows, stride)| unsafe { rows.part(tokens.start * stride..tokens.end * stride) });
+        // SAFETY: as above.
+        let inputs = unsafe { self.inputs.tokens(tokens) };
+        Rows { residual, hidden, projected, out, cos, sin, inputs }
     }
 }
 
@@ -72,31 +123,73 @@ pub(crate) struct Pass<'p, 'a, K> {
 
 impl<K: Kernels> Pass<'_, '_, K> {
     /// Embeds `tokens` and runs them through all blocks; their residual stream stays in `buffers`.
+    ///
+    /// Only attention looks at other tokens. What stands between one and the next is one job: it needs the workers to
+    /// wait for each other once, and what one has written it reads itself.
     pub(crate) fn blocks(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
-        self.embed(tokens, buffers);
-        self.angles(buffers);
-        for layer in 0..self.description.layers as usize {
-            self.attention_half(layer, buffers);
-            self.feed_forward_half(layer, buffers);
+        let layers = self.description.layers as usize;
+        self.by_tokens(&mut buffers.rows, |pass, own, rows| {
+            pass.embed(&tokens[own], rows);
+            pass.angles(rows);
+            pass.before_attention(0, rows);
+        });
+        for layer in 0..layers {
+            self.attention(layer, buffers);
+            self.by_tokens(&mut buffers.rows, |pass, _, rows| {
+                pass.after_attention(layer, rows);
+                if layer + 1 < layers {
+                    pass.before_attention(layer + 1, rows);
+                }
+            });
         }
+    }
+
+    /// Runs `job` for shares of the chunk's tokens, each on one worker, if there are enough for all; else for the whole
+    /// chunk, whose every step is then shared out by itself.
+    fn by_tokens(
+        &self,
+        rows: &mut Rows<'_>,
+        job: impl Fn(&Pass<'_, '_, K>, Range<usize>, &mut Rows<'_>) + Sync,
+    ) {
+        let count = self.workers.count();
+        if count == 1 || self.tokens < ENOUGH * count {
+            return job(self, 0..self.tokens, rows);
+        }
+        let rows = SharedRows::new(self.layout, rows);
+        over_shares(self.workers, self.tokens, |own| {
+            let (position, tokens) = (self.position + own.start, own.len());
+            let pass = Pass { workers: &Inline, position, tokens, ..*self };
+            // SAFETY: every token is in one share.
+            let mut rows = unsafe { rows.tokens(own.clone()) };
+            job(&pass, own, &mut rows);
+        });
     }
 
     /// Logits of `count` tokens from `first` on, to the front of `buffers.logits`, `[count][logits_stride]`.
     pub(crate) fn head(&self, first: usize, count: usize, buffers: &mut Buffers<'_>) {
         let width = self.layout.width;
         let stride = self.layout.hidden_stride;
-        let residual = &buffers.residual[first * width..][..count * width];
+        let residual = &buffers.rows.residual[first * width..][..count * width];
         if self.description.final_norm {
-            self.norm(Role::FinalNorm, Role::FinalNormBias, 0, residual, buffers.hidden);
+            self.norm(Role::FinalNorm, Role::FinalNormBias, 0, residual, buffers.rows.hidden);
         } else {
-            copy_rows(residual, width, buffers.hidden, stride);
+            copy_rows(residual, width, buffers.rows.hidden, stride);
         }
         let role = if self.description.tied { Role::Embedding } else { Role::Head };
-        let x = Vectors { data: buffers.hidden, tokens: count, stride };
+        let x = Vectors { data: buffers.rows.hidden, tokens: count, stride };
         let bias = self.tensors.vector(Role::HeadBias, 0);
         let (logits, logits_stride) = (&mut *buffers.logits, self.layout.logits_stride);
         let matrix = self.matrix(role, 0);
-        project(self.kernels, self.workers, &matrix, bias, x, &mut buffers.inputs, logits, logits_stride);
+        project(
+            self.kernels,
+            self.workers,
+            &matrix,
+            bias,
+            x,
+            &mut buffers.rows.inputs,
+            logits,
+            logits_stride,
+        );
         if self.description.logit_scale != 1.0 {
             self.kernels.scale(&mut logits[..count * logits_stride], self.description.logit_scale);
         }
@@ -106,13 +199,13 @@ impl<K: Kernels> Pass<'_, '_, K> {
         self.tensors.matrix(role, layer).expect("the description asks for it, and parse found it")
     }
 
-    fn embed(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
+    fn embed(&self, tokens: &[u32], rows: &mut Rows<'_>) {
         let width = self.layout.width;
         let embedding = self.matrix(Role::Embedding, 0);
         let positions = self.tensors.matrix(Role::Positions, 0);
         let stride = self.layout.hidden_stride;
-        let rows = [(&mut *buffers.residual, width), (&mut *buffers.hidden, stride)];
-        self.each_token(width, rows, |i, [x, row]| {
+        let buffers = [(&mut *rows.residual, width), (&mut *rows.hidden, stride)];
+        self.each_token(width, buffers, |i, [x, row]| {
             row_to_f32(&embedding, tokens[i] as usize, x);
             if self.description.embedding_scale != 1.0 {
                 self.kernels.scale(x, self.description.embedding_scale);
@@ -137,14 +230,14 @@ impl<K: Kernels> Pass<'_, '_, K> {
     }
 
     /// Cosines and sines of the chunk's positions, shared by all layers and heads.
-    fn angles(&self, buffers: &mut Buffers<'_>) {
+    fn angles(&self, rows: &mut Rows<'_>) {
         let frequencies = self.tensors.vector(Role::RotaryFrequencies, 0);
         if frequencies.is_empty() {
             return;
         }
         let pairs = frequencies.len();
-        let rows = [(&mut *buffers.cos, pairs), (&mut *buffers.sin, pairs)];
-        self.each_token(pairs, rows, |i, [cos, sin]| {
+        let buffers = [(&mut *rows.cos, pairs), (&mut *rows.sin, pairs)];
+        self.each_token(pairs, buffers, |i, [cos, sin]| {
             let position = (self.position + i) as f32;
             for ((cos, sin), frequency) in cos.iter_mut().zip(sin).zip(frequencies) {
                 (*sin, *cos) = math::sin_cos(position * frequency);
@@ -152,71 +245,58 @@ impl<K: Kernels> Pass<'_, '_, K> {
         });
     }
 
-    fn attention_half(&self, layer: usize, buffers: &mut Buffers<'_>) {
+    /// Queries, keys and values of layer `layer`, rotated.
+    fn before_attention(&self, layer: usize, rows: &mut Rows<'_>) {
+        self.norm_before(Role::AttentionNorm, Role::AttentionNormBias, layer, rows);
+        let x = self.hidden(rows.hidden);
         let stride = self.layout.projected_stride;
-        self.norm_before(Role::AttentionNorm, Role::AttentionNormBias, layer, buffers);
-        self.project(
-            Role::Qkv,
-            Role::QkvBias,
-            layer,
-            self.hidden(buffers.hidden),
-            &mut buffers.inputs,
-            buffers.projected,
-            stride,
-        );
-        self.rotate(buffers);
+        self.project(Role::Qkv, Role::QkvBias, layer, x, &mut rows.inputs, rows.projected, stride);
+        self.rotate(rows);
+    }
+
+    fn attention(&self, layer: usize, buffers: &mut Buffers<'_>) {
+        let Buffers { cache, rows, scratch, .. } = buffers;
+        let stride = self.layout.projected_stride;
         let chunk =
-            Chunk { layer, position: self.position, tokens: self.tokens, qkv: buffers.projected, stride };
+            Chunk { layer, position: self.position, tokens: self.tokens, qkv: rows.projected, stride };
         attend(
             self.kernels,
             self.workers,
             self.description,
             self.layout,
-            &mut buffers.cache,
-            &mut buffers.scratch,
+            cache,
+            scratch,
             chunk,
-            buffers.hidden,
+            rows.hidden,
             self.layout.hidden_stride,
         );
-        let x = self.hidden(buffers.hidden);
+    }
+
+    /// The rest of layer `layer`.
+    fn after_attention(&self, layer: usize, rows: &mut Rows<'_>) {
+        let stride = self.layout.out_stride;
+        let x = self.hidden(rows.hidden);
         self.project(
             Role::AttentionOut,
             Role::AttentionOutBias,
             layer,
             x,
-            &mut buffers.inputs,
-            buffers.out,
-            self.layout.out_stride,
-        );
-        self.add_out(buffers);
-        self.norm_after(Role::AttentionNorm, Role::AttentionNormBias, layer, buffers);
-    }
-
-    fn feed_forward_half(&self, layer: usize, buffers: &mut Buffers<'_>) {
-        let stride = self.layout.projected_stride;
-        self.norm_before(Role::FfnNorm, Role::FfnNormBias, layer, buffers);
-        self.project(
-            Role::FfnUp,
-            Role::FfnUpBias,
-            layer,
-            self.hidden(buffers.hidden),
-            &mut buffers.inputs,
-            buffers.projected,
+            &mut rows.inputs,
+            rows.out,
             stride,
         );
-        self.activate(buffers.projected);
-        let x = Vectors { data: buffers.projected, tokens: self.tokens, stride };
-        self.project(
-            Role::FfnDown,
-            Role::FfnDownBias,
-            layer,
-            x,
-            &mut buffers.inputs,
-            buffers.out,
-            self.layout.out_stride,
-        );
-        self.add_out(buffers);
-        self.norm_after(Role::FfnNorm, Role::FfnNormBias, layer, buffers);
+        self.add_out(rows);
+        self.norm_after(Role::AttentionNorm, Role::AttentionNormBias, layer, rows);
+
+        self.norm_before(Role::FfnNorm, Role::FfnNormBias, layer, rows);
+        let x = self.hidden(rows.hidden);
+        let wide = self.layout.projected_stride;
+        self.project(Role::FfnUp, Role::FfnUpBias, layer, x, &mut rows.inputs, rows.projected, wide);
+        self.activate(rows.projected);
+        let x = Vectors { data: rows.projected, tokens: self.tokens, stride: wide };
+        self.project(Role::FfnDown, Role::FfnDownBias, layer, x, &mut rows.inputs, rows.out, stride);
+        self.add_out(rows);
+        self.norm_after(Role::FfnNorm, Role::FfnNormBias, layer, rows);
     }
 
     fn hidden<'h>(&self, hidden: &'h [f32]) -> Vectors<'h> {
@@ -238,13 +318,13 @@ impl<K: Kernels> Pass<'_, '_, K> {
     }
 
     /// Rotates queries and keys by their positions, and scales the queries.
-    fn rotate(&self, buffers: &mut Buffers<'_>) {
+    fn rotate(&self, rows: &mut Rows<'_>) {
         let pairs = self.layout.rotary_pairs;
         let query_width = self.description.query_width();
         let rotated = query_width + self.description.kv_width();
-        let (cos, sin) = (&*buffers.cos, &*buffers.sin);
-        let rows = [(&mut *buffers.projected, self.layout.projected_stride)];
-        self.each_token(rotated, rows, |token, [row]| {
+        let (cos, sin) = (&*rows.cos, &*rows.sin);
+        let buffers = [(&mut *rows.projected, self.layout.projected_stride)];
+        self.each_token(rotated, buffers, |token, [row]| {
             let row = &mut row[..rotated];
             let (cos, sin) = (&cos[token * pairs..][..pairs], &sin[token * pairs..][..pairs]);
             // One call for all heads: a head of 8 is a few instructions.
@@ -272,30 +352,30 @@ impl<K: Kernels> Pass<'_, '_, K> {
         });
     }
 
-    fn add_out(&self, buffers: &mut Buffers<'_>) {
+    fn add_out(&self, rows: &mut Rows<'_>) {
         let width = self.layout.width;
-        let (out, stride) = (&*buffers.out, self.layout.out_stride);
-        self.each_token(width, [(&mut *buffers.residual, width)], |token, [x]| {
+        let (out, stride) = (&*rows.out, self.layout.out_stride);
+        self.each_token(width, [(&mut *rows.residual, width)], |token, [x]| {
             self.kernels.add(x, &out[token * stride..][..width]);
         });
     }
 
     /// The input of a half block: the norm of the residual stream, or the stream itself where the norm comes after.
-    fn norm_before(&self, weight: Role, bias: Role, layer: usize, buffers: &mut Buffers<'_>) {
+    fn norm_before(&self, weight: Role, bias: Role, layer: usize, rows: &mut Rows<'_>) {
         let width = self.layout.width;
-        let residual = &buffers.residual[..self.tokens * width];
+        let residual = &rows.residual[..self.tokens * width];
         match self.description.norm_place {
-            NormPlace::Before => self.norm(weight, bias, layer, residual, buffers.hidden),
-            NormPlace::After => copy_rows(residual, width, buffers.hidden, self.layout.hidden_stride),
+            NormPlace::Before => self.norm(weight, bias, layer, residual, rows.hidden),
+            NormPlace::After => copy_rows(residual, width, rows.hidden, self.layout.hidden_stride),
         }
     }
 
-    fn norm_after(&self, weight: Role, bias: Role, layer: usize, buffers: &mut Buffers<'_>) {
+    fn norm_after(&self, weight: Role, bias: Role, layer: usize, rows: &mut Rows<'_>) {
         if self.description.norm_place == NormPlace::After {
             let width = self.layout.width;
-            let residual = &mut buffers.residual[..self.tokens * width];
-            self.norm(weight, bias, layer, residual, buffers.hidden);
-            copy_rows_back(buffers.hidden, self.layout.hidden_stride, residual, width);
+            let residual = &mut rows.residual[..self.tokens * width];
+            self.norm(weight, bias, layer, residual, rows.hidden);
+            copy_rows_back(rows.hidden, self.layout.hidden_stride, residual, width);
         }
     }
 

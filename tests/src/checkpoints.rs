@@ -5,6 +5,7 @@
 //! any of them without the file.
 
 mod llama2c;
+pub mod recurrent;
 mod safetensors;
 mod shapes;
 mod tokenizer;

@@ -67,7 +67,7 @@ pub fn exercise(bytes: &[u8], choose: impl Fn(Model<'_>) -> (Model<'_>, CacheKin
     };
     look(&model);
     let (model, cache) = choose(model);
-    let context = (model.description().context as usize).min(40);
+    let context = model.architecture().context().map_or(40, |context| context.min(40)) as usize;
     let options = SessionOptions { batch: 5, logits: 3, cache, ..model.options(context) };
     let needed = model.arena_size(&options).expect("the options are in range");
     if needed > MOST_ARENA {
@@ -87,7 +87,7 @@ fn look(model: &Model<'_>) {
     assert_eq!(file.tensors.entries().count(), file.tensors.slots().total());
     file.metadata.iter().for_each(drop);
     let _ = file.metadata.find("name");
-    let vocabulary = model.description().vocabulary;
+    let vocabulary = model.architecture().vocabulary();
     assert!(file.golden.prompt().chain(file.golden.output()).all(|token| token.0 < vocabulary));
     if let Some(tokenizer) = model.tokenizer() {
         let _ = tokenizer.verify();
@@ -95,7 +95,7 @@ fn look(model: &Model<'_>) {
 }
 
 fn run(session: &mut Session<'_, '_>) {
-    let vocabulary = session.model().description().vocabulary;
+    let vocabulary = session.model().architecture().vocabulary();
     let mut seen = 0;
     let ids: Vec<Token> = [0, 1, vocabulary / 2, vocabulary - 1].map(|id| Token(id % vocabulary)).into();
     let ids = &ids[..ids.len().min(session.left())];

@@ -32,7 +32,7 @@ pub fn stories(count: usize) -> Option<Vec<String>> {
 /// # Panics
 /// If the model has no tokenizer, or a story cannot be encoded.
 pub fn loss(model: &Model<'_>, cache: CacheKind, stories: &[String]) -> Loss {
-    let context = model.description().context as usize;
+    let context = model.architecture().context().expect("a transformer") as usize;
     let options = SessionOptions { cache, batch: 64, logits: 64, ..model.options(context) };
     let mut arena = AlignedBytes::zeroed(model.arena_size(&options).expect("possible"));
     let mut session = model.session(&mut arena, options).expect("the arena has the size asked for");

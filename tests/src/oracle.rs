@@ -5,6 +5,8 @@ use whit::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
 use whit::kernels::{Activation, Pairing};
 use whit::quant::row_to_f32;
 
+pub mod recurrent;
+
 type Vector = Vec<f64>;
 
 /// Keys and values of one layer: `[position][kv_width]` each.

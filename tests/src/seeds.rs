@@ -72,7 +72,7 @@ fn files() -> Vec<Vec<u8>> {
     let encodings =
         [Encoding::F32, Encoding::F16, Encoding::I8, Encoding::I4 { group: 16 }, Encoding::I4 { group: 0 }];
     let model = |(i, encoding): (u8, Encoding)| {
-        let bytes = whole::whole(&small, Encodings::all(encoding), tokenizers::characters(), i.into());
+        let bytes = whole::whole(small, Encodings::all(encoding), tokenizers::characters(), i.into());
         [i << 2, i << 2 | 1, i << 2 | 3].map(|choice| behind(&[choice], &bytes))
     };
     (0..).zip(encodings).flat_map(model).collect()

@@ -1,9 +1,13 @@
 //! Models with random weights and any architecture, written through the runtime's own writer into memory.
 
+mod recurrent;
+
+pub use recurrent::{lstm, recurrents, widths};
+
 use whit::AlignedBytes;
 use whit::format::{
-    Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role, SamplingDefaults, Slots,
-    TensorEntry, Writer, align, encode_entry,
+    Architecture, Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role,
+    SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16};
@@ -151,16 +155,17 @@ pub fn encodings() -> Vec<(&'static str, Encodings)> {
 }
 
 /// The bytes of a model with random weights.
-pub fn model(description: &Description, encodings: Encodings, seed: u64) -> AlignedBytes {
-    model_with(description, encodings, &[], random_weights(description, seed))
+pub fn model(architecture: impl Into<Architecture>, encodings: Encodings, seed: u64) -> AlignedBytes {
+    let architecture = architecture.into();
+    model_with(architecture, encodings, &[], random_weights(architecture, seed))
 }
 
 /// Weights for [`model_with`]: uniform, of a size that keeps activations near 1; norms near 1, biases small.
-pub fn random_weights(description: &Description, seed: u64) -> impl FnMut(Role, u16) -> Vec<f32> {
+pub fn random_weights(architecture: impl Into<Architecture>, seed: u64) -> impl FnMut(Role, u16) -> Vec<f32> {
     let mut random = Random(seed);
-    let description = *description;
-    move |role, _| {
-        let (rows, cols) = description.shape(role);
+    let architecture = architecture.into();
+    move |role, layer| {
+        let (rows, cols) = architecture.shape(role, layer);
         let numbers = rows * cols;
         match role {
             Role::RotaryFrequencies => {
@@ -181,13 +186,13 @@ pub fn random_weights(description: &Description, seed: u64) -> impl FnMut(Role, 
 
 /// The bytes of a model with the given tokenizer section and weights.
 pub fn model_with(
-    description: &Description,
+    architecture: impl Into<Architecture>,
     encodings: Encodings,
     tokenizer: &[u8],
     weights: impl FnMut(Role, u16) -> Vec<f32>,
 ) -> AlignedBytes {
     let extras = Extras { tokenizer: tokenizer.to_vec(), ..Extras::default() };
-    model_and(description, encodings, &extras, weights)
+    model_and(architecture, encodings, &extras, weights)
 }
 
 /// What a file holds besides a description and numbers.
@@ -223,14 +228,15 @@ impl Default for Extras {
 
 /// The bytes of a model with the given extras and weights.
 pub fn model_and(
-    description: &Description,
+    architecture: impl Into<Architecture>,
     encodings: Encodings,
     extras: &Extras,
     mut weights: impl FnMut(Role, u16) -> Vec<f32>,
 ) -> AlignedBytes {
+    let architecture = architecture.into();
     let (mut table, mut data) = (Vec::new(), Vec::new());
-    for (role, layer) in Slots::new(description).iter() {
-        let (rows, cols) = description.shape(role);
+    for (role, layer) in Slots::new(&architecture).iter() {
+        let (rows, cols) = architecture.shape(role, layer);
         let encoding = match role {
             Role::Embedding | Role::Positions | Role::Head => encodings.embedding,
             role if role.is_matrix() => encodings.weights,
@@ -243,7 +249,7 @@ pub fn model_and(
         data.extend(encode(encoding, rows, cols, &weights(role, layer)));
         assert_eq!(data.len() as u64, offset + entry.len());
     }
-    assemble(description, &table, &data, extras)
+    assemble(&architecture, &table, &data, extras)
 }
 
 /// One tensor's bytes.
@@ -287,8 +293,8 @@ fn encode(encoding: Encoding, rows: usize, cols: usize, weights: &[f32]) -> Vec<
     bytes
 }
 
-fn assemble(description: &Description, table: &[u8], data: &[u8], extras: &Extras) -> AlignedBytes {
-    let (sampling, golden) = (extras.sampling_section(), extras.golden_section(description));
+fn assemble(architecture: &Architecture, table: &[u8], data: &[u8], extras: &Extras) -> AlignedBytes {
+    let (sampling, golden) = (extras.sampling_section(), extras.golden_section(architecture));
     let mut metadata = Vec::new();
     for (key, value) in &extras.metadata {
         encode_entry(key, value, |part| metadata.extend_from_slice(part));
@@ -297,7 +303,7 @@ fn assemble(description: &Description, table: &[u8], data: &[u8], extras: &Extra
     payload.resize(align(payload.len() as u64) as usize, 0);
     payload.extend_from_slice(data);
     let writer = Writer {
-        description,
+        architecture,
         tensor_table: table,
         sampling: &sampling,
         golden: &golden,
@@ -326,10 +332,13 @@ impl Extras {
         bytes
     }
 
-    fn golden_section(&self, description: &Description) -> Vec<u8> {
+    fn golden_section(&self, architecture: &Architecture) -> Vec<u8> {
+        if !architecture.is_language_model() {
+            return Vec::new();
+        }
         let (prompt, output, crc) = &self.golden;
         let (prompts, outputs) = (prompt.len() as u32, output.len() as u32);
-        let mut bytes = Golden::header(description.int8_cache, prompts, outputs, *crc).to_vec();
+        let mut bytes = Golden::header(architecture.int8_cache(), prompts, outputs, *crc).to_vec();
         bytes.extend(prompt.iter().chain(output).flat_map(|token| token.to_le_bytes()));
         bytes
     }

@@ -2,7 +2,7 @@
 
 use crate::synthetic::{Encodings, Extras, awkward, model_and, random_weights};
 use crate::tokenizers;
-use whit::format::{Crc32, Description, Encoding};
+use whit::format::{Architecture, Crc32, Description, Encoding, Recurrent};
 use whit::sampler::{Sampling, greedy};
 use whit::{AlignedBytes, Model, Token};
 
@@ -24,14 +24,23 @@ pub fn tiny() -> AlignedBytes {
         int8_cache: true,
         ..awkward()
     };
-    whole(&description, Encodings::all(Encoding::I8), tokenizers::characters(), TINY_SEED)
+    whole(description, Encodings::all(Encoding::I8), tokenizers::characters(), TINY_SEED)
 }
 
 /// A model of the given shape (its vocabulary is the tokenizer's) with random weights.
-pub fn whole(description: &Description, encodings: Encodings, tokenizer: Vec<u8>, seed: u64) -> AlignedBytes {
-    let description = Description { vocabulary: tokenizers::vocabulary(&tokenizer), ..*description };
+pub fn whole(
+    architecture: impl Into<Architecture>,
+    encodings: Encodings,
+    tokenizer: Vec<u8>,
+    seed: u64,
+) -> AlignedBytes {
+    let vocabulary = tokenizers::vocabulary(&tokenizer);
+    let architecture: Architecture = match architecture.into() {
+        Architecture::Transformer(description) => Description { vocabulary, ..description }.into(),
+        Architecture::Recurrent(recurrent) => Recurrent { vocabulary, head: vocabulary, ..recurrent }.into(),
+    };
     let build =
-        |extras: &Extras| model_and(&description, encodings, extras, random_weights(&description, seed));
+        |extras: &Extras| model_and(architecture, encodings, extras, random_weights(architecture, seed));
     let mut extras = Extras {
         tokenizer,
         sampling: Sampling { temperature: 0.9, top_k: 20, min_p: 0.01, ..Sampling::default() },

@@ -10,7 +10,7 @@ const SEED: u64 = 4;
 /// Root mean square of the logits' differences from the oracle's over some tokens, relative to that of the logits.
 fn deviation(bytes: &[u8], cache: CacheKind, count: usize) -> f64 {
     let model = Model::parse(bytes).expect("the writer's files parse");
-    let description = model.description();
+    let description = model.architecture().transformer().expect("one");
     let mut random = Random(SEED);
     let ids: Vec<u32> = (0..count).map(|_| random.below(description.vocabulary as usize) as u32).collect();
     let expected = oracle::logits(description, &model.file().tensors, &ids);
@@ -35,7 +35,7 @@ fn deviation(bytes: &[u8], cache: CacheKind, count: usize) -> f64 {
 fn float_weights_and_cache_agree_to_float_precision() {
     for (name, description) in architectures() {
         for (encoding, encodings) in encodings().into_iter().take(2) {
-            let off = deviation(&model(&description, encodings, SEED), CacheKind::F32, 50);
+            let off = deviation(&model(description, encodings, SEED), CacheKind::F32, 50);
 
             assert!(off < 1e-6, "{name}, {encoding}: off by {off:e}");
         }
@@ -48,7 +48,7 @@ fn float_weights_and_cache_agree_to_float_precision() {
 fn quantized_models_differ_only_by_the_rounding_of_activations() {
     for (name, description) in architectures() {
         for (encoding, encodings) in encodings().into_iter().skip(2) {
-            let off = deviation(&model(&description, encodings, SEED), CacheKind::F32, 50);
+            let off = deviation(&model(description, encodings, SEED), CacheKind::F32, 50);
 
             assert!(off < 0.025, "{name}, {encoding}: off by {off}");
         }
@@ -58,7 +58,7 @@ fn quantized_models_differ_only_by_the_rounding_of_activations() {
 #[test]
 fn an_int8_cache_adds_only_the_rounding_of_keys_and_values() {
     for (name, description) in architectures() {
-        let bytes = model(&description, encodings()[0].1, SEED);
+        let bytes = model(description, encodings()[0].1, SEED);
         let off = deviation(&bytes, CacheKind::I8, 50);
 
         assert!(off < 0.01, "{name}: off by {off}");
@@ -72,7 +72,7 @@ fn an_int8_cache_adds_only_the_rounding_of_keys_and_values() {
 fn attention_over_several_spans_is_the_oracle_s() {
     for window in [20, 300, 0] {
         let description = Description { context: 600, layers: 1, window, ..awkward() };
-        let bytes = model(&description, encodings()[0].1, SEED);
+        let bytes = model(description, encodings()[0].1, SEED);
         let [float, int8] = [CacheKind::F32, CacheKind::I8].map(|cache| deviation(&bytes, cache, 600));
 
         assert!(float < 1e-6, "window {window}: off by {float:e}");

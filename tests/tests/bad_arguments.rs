@@ -114,7 +114,7 @@ fn tokens_that_cannot_be_fed_change_nothing() {
 fn texts_of_any_size_are_fed_or_refused_whole() {
     let pieces = ["a", " the", "\u{1f600}", "\u{301}", "\0", "\n", " ", "'ll", "12", "<|end|>"];
     for (name, section) in tokenizers::sections() {
-        let bytes = whole::whole(&awkward(), Encodings::all(Encoding::I8), section, SEED);
+        let bytes = whole::whole(awkward(), Encodings::all(Encoding::I8), section, SEED);
         with_session(&bytes, 90, |session| {
             for piece in pieces {
                 for count in [1, 20, 500, 100_000] {
@@ -136,7 +136,7 @@ fn texts_of_any_size_are_fed_or_refused_whole() {
 
 #[test]
 fn there_must_be_something_to_continue() {
-    let bare = model(&awkward(), Encodings::all(Encoding::F32), SEED);
+    let bare = model(awkward(), Encodings::all(Encoding::F32), SEED);
     with_session(&bare, 9, |session| {
         assert_eq!(session.feed_text("a"), Err(Error::NoTokenizer));
         assert_eq!(session.generate("", &Sampling::greedy()).err(), Some(Error::NoTokenizer));
@@ -144,7 +144,7 @@ fn there_must_be_something_to_continue() {
     let mut section = tokenizers::characters();
     // Neither a beginning nor an end of text.
     section[12..20].fill(0xff);
-    let bytes = whole::whole(&awkward(), Encodings::all(Encoding::F32), section, SEED);
+    let bytes = whole::whole(awkward(), Encodings::all(Encoding::F32), section, SEED);
     with_session(&bytes, 9, |session| {
         assert_eq!(session.generate("", &Sampling::greedy()).err(), Some(Error::NothingToContinue));
         // A text of which nothing is in the vocabulary.
@@ -278,7 +278,7 @@ fn snapshots_that_are_not_ours_are_refused_and_change_nothing() {
         assert!(session.load(&long).is_err());
         assert_eq!(state(session), before);
         // A token beyond the vocabulary under a right checksum.
-        saved[20..24].copy_from_slice(&34u32.to_ne_bytes());
+        saved[28..32].copy_from_slice(&34u32.to_ne_bytes());
         seal_snapshot(&mut saved);
         assert!(matches!(session.load(&saved), Err(Error::Snapshot { .. })));
         assert_eq!(state(session), before);
@@ -289,13 +289,13 @@ fn snapshots_that_are_not_ours_are_refused_and_change_nothing() {
         session.save(&mut saved).expect("there is room");
         saved
     });
-    let other = whole::whole(&awkward(), Encodings::all(Encoding::I8), tokenizers::characters(), SEED);
+    let other = whole::whole(awkward(), Encodings::all(Encoding::I8), tokenizers::characters(), SEED);
     with_session(&other, 20, |session| assert!(session.load(&saved).is_err()));
 }
 
 fn seal_snapshot(saved: &mut [u8]) {
-    let crc = Crc32::of(&saved[20..]);
-    saved[16..20].copy_from_slice(&crc.to_ne_bytes());
+    let crc = Crc32::of(&[&saved[..24], &saved[28..]].concat());
+    saved[24..28].copy_from_slice(&crc.to_ne_bytes());
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_snapshot_of_any_contents_under_a_right_checksum_is_harmless() {
             session.feed(&[Token(1); 17]).expect("they fit");
             let mut original = vec![0; session.saved_len()];
             session.save(&mut original).expect("there is room");
-            let tokens_end = 20 + 4 * 17;
+            let tokens_end = 28 + 4 * 17;
             for fill in [None, Some(0x80), Some(0x7f), Some(0xff)] {
                 let mut saved = original.clone();
                 saved[tokens_end..].fill_with(|| fill.unwrap_or(random.next_u64() as u8));
@@ -349,7 +349,7 @@ fn the_smallest_models_run() {
             Encoding::I4 { group: 128 },
             Encoding::I4 { group: 0 },
         ] {
-            let bytes = model(&Description { norm, ..ones }, Encodings::all(encoding), SEED);
+            let bytes = model(Description { norm, ..ones }, Encodings::all(encoding), SEED);
             for backend in Backend::available() {
                 for cache in [CacheKind::F32, CacheKind::I8] {
                     let run = || exercise(&bytes, |model| (model.with_backend(backend), cache));

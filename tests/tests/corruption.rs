@@ -221,7 +221,7 @@ fn models() -> Vec<(String, AlignedBytes)> {
     let model = |(i, encoding): (usize, Encoding)| {
         let description = if i % 2 == 0 { small } else { layer_norm };
         let (tokenizer, section) = tokenizers[i % tokenizers.len()].clone();
-        let bytes = whole::whole(&description, Encodings::all(encoding), section, SEED + i as u64);
+        let bytes = whole::whole(description, Encodings::all(encoding), section, SEED + i as u64);
         (format!("{encoding:?}, {tokenizer}"), bytes)
     };
     encodings.into_iter().enumerate().map(model).collect()
@@ -316,7 +316,7 @@ fn spoil(bytes: &mut [u8], data: usize, matrices: bool, float: f32, byte: u8) {
 fn every_byte_of_a_tokenizer_header_can_be_changed() {
     for (name, section) in tokenizers::sections() {
         let description = Description { width: 4, layers: 1, heads: 1, kv_heads: 1, hidden: 4, ..awkward() };
-        let original = whole::whole(&description, Encodings::all(Encoding::I8), section, SEED);
+        let original = whole::whole(description, Encodings::all(Encoding::I8), section, SEED);
         let start = sections(&original)[TABLE_SECTIONS].0;
         for at in start..start + 64 {
             for value in [0, 1, 2, 3, 127, 128, 254, 255] {
@@ -369,7 +369,7 @@ fn verifying_and_inspecting_a_hostile_file_is_harmless() {
 #[test]
 fn a_description_out_of_range_has_no_tensors() {
     let description = Description { layers: u32::MAX, ..awkward() };
-    let error = Tensors::parse(&description, &[], &[]).expect_err("no such model");
+    let error = Tensors::parse(&description.into(), &[], &[]).expect_err("no such model");
     assert!(matches!(error, Error::Description { field: "layers", .. }), "{error}");
 }
 

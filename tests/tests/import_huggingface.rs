@@ -168,13 +168,16 @@ fn every_number_of_an_awkward_checkpoint_arrives() {
         for options in &all {
             let (directory, shape) = (written(name, options), shape(name));
             let checkpoint = import(directory.path()).expect(name);
-            assert_eq!(checkpoint.description, expected_description(&shape), "{name}");
-            let slots = Slots::new(&checkpoint.description);
+            assert_eq!(checkpoint.architecture, expected_description(&shape).into(), "{name}");
+            let slots = Slots::new(&checkpoint.architecture);
             assert!(slots.iter().eq(checkpoint.tensors.iter().map(|tensor| (tensor.role, tensor.layer))));
             let config = shape.config("float32");
             for tensor in &checkpoint.tensors {
                 let (role, layer) = (tensor.role, tensor.layer);
-                assert_eq!((tensor.rows.rows(), tensor.rows.cols()), checkpoint.description.shape(role));
+                assert_eq!(
+                    (tensor.rows.rows(), tensor.rows.cols()),
+                    checkpoint.architecture.shape(role, layer)
+                );
                 let expected = if role == Role::RotaryFrequencies {
                     rotary_frequencies(&config, shape.head_width).iter().map(|&f| f as f32).collect()
                 } else {
@@ -302,7 +305,7 @@ fn fields_that_change_the_arithmetic_reach_the_description() {
         let directory = written(name, &Options::default());
         edit_json(directory.path(), "config.json", |config| config[field] = value.clone());
         let checkpoint = import(directory.path()).expect(field);
-        assert!(holds(&checkpoint.description), "{name} with {field} = {value}");
+        assert!(holds(checkpoint.architecture.transformer().expect("one")), "{name} with {field} = {value}");
     }
 }
 
@@ -532,7 +535,8 @@ fn a_published_gpt2_of_width_two_is_read_transposed() {
     let expected: Vec<f32> = (0..6).flat_map(|row| [number(row), number(6 + row)]).collect();
     let qkv = checkpoint.tensors.iter().find(|tensor| tensor.role == Role::Qkv).expect("there");
     assert_eq!(all_numbers(qkv.rows.as_ref()), expected);
-    assert_eq!((checkpoint.description.vocabulary, checkpoint.description.hidden), (21, 8));
+    let description = checkpoint.architecture.transformer().expect("one");
+    assert_eq!((description.vocabulary, description.hidden), (21, 8));
     assert_eq!(checkpoint.stop_tokens, [20]);
 }
 

@@ -37,7 +37,7 @@ fn squared_error(before: &[f32], after: &[f32]) -> f64 {
 #[test]
 fn the_header_says_what_the_model_is() {
     let Some(checkpoint) = stories260k() else { return };
-    let model = checkpoint.description;
+    let model = *checkpoint.architecture.transformer().expect("one");
     assert_eq!((model.vocabulary, model.width, model.layers, model.hidden), (512, 64, 5, 172));
     assert_eq!((model.heads, model.kv_heads, model.head_width, model.context), (8, 4, 8, 512));
     assert!(model.tied && model.gated);

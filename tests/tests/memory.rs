@@ -71,7 +71,7 @@ fn main() {
     for ((encoding, encodings), (tokenizer, section)) in
         encodings().into_iter().zip(tokenizers::sections().into_iter().cycle())
     {
-        let bytes = whole::whole(&awkward(), encodings, section, 3);
+        let bytes = whole::whole(awkward(), encodings, section, 3);
         for cache in [CacheKind::F32, CacheKind::I8] {
             for backend in Backend::available() {
                 for workers in [&Inline as &dyn Workers, &pool] {

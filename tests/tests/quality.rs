@@ -95,7 +95,7 @@ fn the_converters_evaluation_finds_the_same_loss() {
         let text = stories.join("\n<|endoftext|>\n");
         let tokenizer = model.tokenizer().expect("it has one");
         let text = Text::new(text.as_bytes(), Some("<|endoftext|>"));
-        let windows = Windows::new(&text, tokenizer, 512, usize::MAX).expect("encoded");
+        let windows = Windows::new(&text, tokenizer, Some(512), usize::MAX).expect("encoded");
         let theirs = evaluate(&model, None, &windows, &Inline, |_| ()).expect("evaluated").score;
         // Both with the cache that the file asks for.
         let ours = loss(&model, model.options(1).cache, &stories);

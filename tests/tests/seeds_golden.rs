@@ -1,9 +1,9 @@
 //! The published worked examples that the runtime's own operations can be driven with.
 //!
-//! In other files: the sampler's, `sampler_golden.rs`; the quantizers', `quant_golden.rs`; those of whole models and
+//! In other files: recurrent cells, `seeds_recurrent.rs`; the sampler's, `sampler_golden.rs`; the quantizers', `quant_golden.rs`; those of whole models and
 //! tokenizers, `seeds_models.rs`; energy's, `energy_golden.rs`. Areas that have nothing to drive here, and why:
 //! - `attention.additive`, `attention.linear_causal`, `position.sinusoidal`, `.wavelength`, `.shift`, `.alibi`,
-//!   `.t5_bucket`, `activation.gate`, `rnn.*`, `moe.*`, `adapter.*`, `crf.*`, `head.*`, `linear.conv1d_pool`,
+//!   `.t5_bucket`, `activation.gate`, `moe.*`, `adapter.*`, `crf.*`, `head.*`, `linear.conv1d_pool`,
 //!   `norm.batch_fold`, `decode.beam*`, `.contrastive*`, `.speculative`, `adaptive.*`: no such operation in the runtime;
 //! - `attention.memory`, `.cost`, `.connections`, `roofline.*`, `size.ratio*`, `.sparse`, `.n_of_m`: arithmetic
 //!   about models, not in them; `size.weights` counts scales of other widths than the file's;

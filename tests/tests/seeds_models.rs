@@ -16,7 +16,7 @@ use whit_tests::synthetic::{Encodings, awkward, model};
 #[test]
 fn a_session_sees_what_the_causal_mask_shows() {
     let Some(examples) = examples("attention.causal_mask") else { return };
-    let bytes = model(&awkward(), Encodings::all(Encoding::F32), 3);
+    let bytes = model(awkward(), Encodings::all(Encoding::F32), 3);
     let model = Model::parse(&bytes).expect("parses");
     for example in examples {
         let n = number(&example["inputs"]["n"]) as usize;
@@ -71,7 +71,7 @@ fn a_description_has_the_parameters_of_its_model() {
             let final_norm = inputs["final_norm"][i].as_bool().expect("a choice");
             let sizes = gpt(size("vocab"), size("width"), size("layers"), size("positions"));
             let description = Description { final_norm, ..sizes };
-            let shapes = Slots::new(&description);
+            let shapes = Slots::new(&description.into());
             let shapes = shapes.iter().map(|(role, _)| description.shape(role));
             let parameters: u64 = shapes.map(|(rows, cols)| rows as u64 * cols as u64).sum();
             assert_eq!(Some(parameters), example["expected"]["params"][i].as_u64(), "{}", inputs["names"][i]);
@@ -89,7 +89,7 @@ fn an_arena_holds_the_cache_and_little_more() {
         let heads = size("kv_width") / 64;
         let model_size = gpt(67, 64, size("layers"), size("tokens"));
         let description = Description { heads, kv_heads: heads, width: 5, hidden: 5, ..model_size };
-        let bytes = model(&description, Encodings::all(Encoding::F16), 1);
+        let bytes = model(description, Encodings::all(Encoding::F16), 1);
         let model = Model::parse(&bytes).expect("parses");
         let options = SessionOptions { cache, batch: 1, ..model.options(size("tokens") as usize) };
         let arena = model.arena_size(&options).expect("possible") as u64;

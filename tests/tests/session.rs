@@ -43,7 +43,7 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
     for (name, description) in architectures() {
         for (encoding, encodings) in encodings() {
             for cache in [CacheKind::F32, CacheKind::I8] {
-                let bytes = model(&description, encodings, SEED);
+                let bytes = model(description, encodings, SEED);
                 let parsed = Model::parse(&bytes).expect("the writer's files parse");
                 let tokens = tokens(41, description.vocabulary);
                 let base = SessionOptions { cache, batch: 1, ..parsed.options(41) };
@@ -80,8 +80,8 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
 fn pieces_batches_and_workers_never_change_a_bit_over_several_spans() {
     let pool = ThreadPool::new(2).expect("threads start").eager();
     for window in [20, 300, 0] {
-        let description = Description { context: 600, layers: 1, window, ..awkward() };
-        let bytes = model(&description, encodings()[2].1, SEED);
+        let description = Description { context: 600, layers: 2, window, ..awkward() };
+        let bytes = model(description, encodings()[2].1, SEED);
         let parsed = Model::parse(&bytes).expect("the writer's files parse");
         let tokens = tokens(600, description.vocabulary);
         for cache in [CacheKind::F32, CacheKind::I8] {
@@ -99,7 +99,7 @@ fn pieces_batches_and_workers_never_change_a_bit_over_several_spans() {
 #[test]
 fn beyond_one_span_only_the_cache_and_the_history_grow_with_the_context() {
     let description = Description { context: 4096, ..awkward() };
-    let bytes = model(&description, encodings()[2].1, SEED);
+    let bytes = model(description, encodings()[2].1, SEED);
     let model = Model::parse(&bytes).expect("the writer's files parse");
     for cache in [CacheKind::F32, CacheKind::I8] {
         let scratch = |context| {
@@ -116,7 +116,7 @@ fn beyond_one_span_only_the_cache_and_the_history_grow_with_the_context() {
 fn interleaved_sessions_do_not_disturb_each_other() {
     let description = awkward();
     for (_, encodings) in encodings().into_iter().skip(2).take(2) {
-        let bytes = model(&description, encodings, SEED);
+        let bytes = model(description, encodings, SEED);
         let model = Model::parse(&bytes).expect("parses");
         let options = model.options(30);
         let size = model.arena_size(&options).expect("possible");
@@ -141,7 +141,7 @@ fn interleaved_sessions_do_not_disturb_each_other() {
 fn a_restored_session_continues_with_the_same_bits() {
     for (name, description) in architectures() {
         for cache in [CacheKind::F32, CacheKind::I8] {
-            let bytes = model(&description, encodings()[2].1, SEED);
+            let bytes = model(description, encodings()[2].1, SEED);
             let model = Model::parse(&bytes).expect("parses");
             let text = tokens(40, description.vocabulary);
             let options = SessionOptions { cache, ..model.options(40) };
@@ -174,8 +174,8 @@ fn a_restored_session_continues_with_the_same_bits() {
 #[test]
 fn a_damaged_or_foreign_snapshot_is_refused_and_changes_nothing() {
     let description = awkward();
-    let bytes = model(&description, encodings()[2].1, SEED);
-    let other_bytes = model(&description, encodings()[2].1, SEED + 1);
+    let bytes = model(description, encodings()[2].1, SEED);
+    let other_bytes = model(description, encodings()[2].1, SEED + 1);
     let parsed = Model::parse(&bytes).expect("parses");
     let options = parsed.options(20);
     let size = parsed.arena_size(&options).expect("possible");
@@ -202,7 +202,7 @@ fn a_damaged_or_foreign_snapshot_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_reset_or_truncated_session_is_as_new() {
-    let bytes = model(&awkward(), encodings()[2].1, SEED);
+    let bytes = model(awkward(), encodings()[2].1, SEED);
     let model = Model::parse(&bytes).expect("parses");
     let options = model.options(30);
     let text = tokens(30, 67);
@@ -226,7 +226,7 @@ fn a_reset_or_truncated_session_is_as_new() {
 
 #[test]
 fn a_full_context_and_a_foreign_token_are_errors_that_change_nothing() {
-    let bytes = model(&awkward(), encodings()[0].1, SEED);
+    let bytes = model(awkward(), encodings()[0].1, SEED);
     let model = Model::parse(&bytes).expect("parses");
     let options = model.options(10);
     let mut arena = AlignedBytes::zeroed(model.arena_size(&options).expect("possible"));
@@ -246,7 +246,7 @@ fn a_full_context_and_a_foreign_token_are_errors_that_change_nothing() {
 
 #[test]
 fn an_arena_that_does_not_do_is_an_error_that_says_what_is_needed() {
-    let bytes = model(&awkward(), encodings()[2].1, SEED);
+    let bytes = model(awkward(), encodings()[2].1, SEED);
     let model = Model::parse(&bytes).expect("parses");
     let options = model.options(33);
     let needed = model.arena_size(&options).expect("possible");

@@ -17,7 +17,9 @@ pub(super) fn depths(
     figures: &mut BTreeMap<String, Vec<f64>>,
     mut progress: impl FnMut(f64),
 ) -> Result<Vec<Depth>, String> {
-    let most = subject.model.description().context as usize;
+    // Without attention a token costs the same at every depth.
+    let Some(most) = subject.model.architecture().context() else { return Ok(vec![]) };
+    let most = most as usize;
     let mut asked: Vec<_> = subject.options.contexts.iter().copied().filter(|&depth| depth < most).collect();
     asked.sort_unstable();
     asked.dedup();

@@ -15,8 +15,8 @@ pub struct Report {
     pub file_bytes: u64,
     /// Names its model: tensors, architecture and tokenizer.
     pub fingerprint: String,
-    /// The most positions that the model was made for.
-    pub model_context: usize,
+    /// The most positions that the model was made for; `null` if it has no limit.
+    pub model_context: Option<usize>,
     /// The backend that computed.
     pub backend: String,
     /// Kind of cache: `f32` or `int8`.
@@ -74,6 +74,8 @@ pub struct Report {
     /// The most memory that was resident, mapped files included, in a process that loaded this model, read the prompt
     /// and decoded, and did nothing else before.
     pub peak_rss_bytes: Option<u64>,
+    /// The most that was resident before the file was opened: the program and its libraries.
+    pub rss_before_load_bytes: Option<u64>,
     /// CPU time over wall-clock time and threads, in prefill and decode.
     pub cpu_share: Option<f64>,
     /// Whole processes.

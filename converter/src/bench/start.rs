@@ -19,7 +19,7 @@ const STARTS: usize = 11;
 /// What the program says if it fails.
 pub fn add_start(report: &mut Report, program: &Path, file: &Path) -> Result<(), String> {
     // The token that begins the text has a place in the context too.
-    let longest = TOKENS.min(report.model_context.saturating_sub(1)).max(1);
+    let longest = TOKENS.min(report.model_context.map_or(TOKENS, |context| context.saturating_sub(1))).max(1);
     let run = Run { program, file, report };
     let first = run.launches(1, STARTS)?;
     let last = run.launches(longest, report.repeats)?;

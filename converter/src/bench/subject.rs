@@ -105,7 +105,7 @@ impl<'a> Subject<'a> {
             file,
             file_bytes: of_model.bytes().len() as u64,
             fingerprint: format!("{:016x}", of_model.fingerprint()),
-            model_context: of_model.description.context as usize,
+            model_context: of_model.architecture.context().map(|context| context as usize),
             backend: self.model.backend().name().to_owned(),
             cache: cache_name(self.session_options.cache).to_owned(),
             threads: self.pool.count(),
@@ -134,6 +134,7 @@ impl<'a> Subject<'a> {
             arena_bytes: self.arena_bytes,
             weights_mapped_bytes: of_model.section(Section::TensorData).len() as u64,
             peak_rss_bytes: None,
+            rss_before_load_bytes: None,
             cpu_share: cpu_share(prefill.iter().chain(&decode), self.pool.count()),
             start: None,
             contexts: vec![],
@@ -163,7 +164,7 @@ fn cpu_share<'r>(runs: impl Iterator<Item = &'r Run> + Clone, threads: usize) ->
 }
 
 pub(super) fn session_options(model: &Model<'_>, options: &Options, workers: &dyn Workers) -> SessionOptions {
-    let most = model.description().context as usize;
+    let most = model.architecture().context().map_or(usize::MAX, |context| context as usize);
     let own = model.options(options.prompt_tokens.max(options.decode_tokens).clamp(1, most));
     SessionOptions {
         batch: options.batch,
@@ -175,6 +176,6 @@ pub(super) fn session_options(model: &Model<'_>, options: &Options, workers: &dy
 
 pub(super) fn tokens(model: &Model<'_>, count: usize, seed: u64) -> Vec<Token> {
     let mut random = Random::new(seed);
-    let vocabulary = u64::from(model.description().vocabulary);
+    let vocabulary = u64::from(model.architecture().vocabulary());
     (0..count).map(|_| Token(((u64::from(random.next_u32()) * vocabulary) >> 32) as u32)).collect()
 }

@@ -13,6 +13,7 @@ use whit::tensor::{MatrixF32, padded_rows};
 /// A pass that has come as far as the inputs of one projection.
 pub(crate) struct Forward<'c> {
     checkpoint: &'c Checkpoint<'c>,
+    description: Description,
     /// Where each text lies among the tokens.
     texts: Vec<Range<usize>>,
     /// `[tokens][width]`.
@@ -23,14 +24,18 @@ pub(crate) struct Forward<'c> {
 
 impl<'c> Forward<'c> {
     /// Embeds the texts.
-    pub(crate) fn new(checkpoint: &'c Checkpoint<'c>, calibration: &Calibration) -> Self {
+    pub(crate) fn new(
+        checkpoint: &'c Checkpoint<'c>,
+        description: Description,
+        calibration: &Calibration,
+    ) -> Self {
         let mut start = 0;
         let range = |text: &Vec<u32>| {
             start += text.len();
             start - text.len()..start
         };
         let texts: Vec<_> = calibration.texts.iter().map(range).collect();
-        let mut this = Self { checkpoint, texts, residual: Vec::new(), inputs: Vec::new() };
+        let mut this = Self { checkpoint, description, texts, residual: Vec::new(), inputs: Vec::new() };
         for text in &calibration.texts {
             for (position, &token) in text.iter().enumerate() {
                 this.embed(token, position);
@@ -57,7 +62,7 @@ impl<'c> Forward<'c> {
             Role::FfnDown => self.activation(layer),
             _ => return None,
         }
-        let cols = self.description().shape(role).1;
+        let cols = self.description.shape(role).1;
         let integers = matches!(encoding, Encoding::I8 | Encoding::I4 { .. });
         integers.then(|| Feedback::new(&self.inputs, cols))
     }
@@ -65,18 +70,14 @@ impl<'c> Forward<'c> {
     /// The residual stream after the last layer, `[tokens][width]`.
     #[cfg(test)]
     pub(super) fn finish(mut self) -> Vec<f32> {
-        let last = self.description().layers as u16 - 1;
+        let last = self.description.layers as u16 - 1;
         self.add_half(Role::FfnDown, Role::FfnDownBias, Role::FfnNorm, last);
         self.residual
     }
 
-    fn description(&self) -> &'c Description {
-        &self.checkpoint.description
-    }
-
     /// All of a tensor in f32; empty if the model has none.
     fn tensor(&self, role: Role, layer: u16) -> Vec<f32> {
-        let slots = Slots::new(self.description());
+        let slots = Slots::new(&self.checkpoint.architecture);
         let Some(at) = slots.iter().position(|slot| slot == (role, layer)) else { return Vec::new() };
         let rows = &self.checkpoint.tensors[at].rows;
         let mut weights = vec![0.0; rows.rows() * rows.cols()];
@@ -85,7 +86,7 @@ impl<'c> Forward<'c> {
     }
 
     fn embed(&mut self, token: u32, position: usize) {
-        let width = self.description().width as usize;
+        let width = self.description.width as usize;
         let mut x = vec![0.0; width];
         let row = |role, row, out: &mut [f32]| {
             let tensors = &self.checkpoint.tensors;
@@ -94,7 +95,7 @@ impl<'c> Forward<'c> {
             }
         };
         row(Role::Embedding, token as usize, &mut x);
-        lanes::scale(&mut x, self.description().embedding_scale);
+        lanes::scale(&mut x, self.description.embedding_scale);
         let mut learned = vec![0.0; width];
         row(Role::Positions, position, &mut learned);
         lanes::add(&mut x, &learned);
@@ -103,7 +104,7 @@ impl<'c> Forward<'c> {
 
     /// Weight × inputs + bias, `[tokens][rows]`.
     fn product(&self, role: Role, bias: Role, layer: u16) -> Vec<f32> {
-        let (rows, cols) = self.description().shape(role);
+        let (rows, cols) = self.description.shape(role);
         let (weights, bias) = (self.tensor(role, layer), self.tensor(bias, layer));
         let matrix = MatrixF32::new(rows, cols, &weights).expect("export compared the shapes");
         let (tokens, stride) = (self.inputs.len() / cols, padded_rows(rows));
@@ -122,13 +123,13 @@ impl<'c> Forward<'c> {
     fn add_half(&mut self, role: Role, bias: Role, norm: Role, layer: u16) {
         let out = self.product(role, bias, layer);
         lanes::add(&mut self.residual, &out);
-        if self.description().norm_place == NormPlace::After {
+        if self.description.norm_place == NormPlace::After {
             self.residual = self.norm(norm, layer);
         }
     }
 
     fn norm_before(&mut self, role: Role, layer: u16) {
-        self.inputs = match self.description().norm_place {
+        self.inputs = match self.description.norm_place {
             NormPlace::Before => self.norm(role, layer),
             NormPlace::After => self.residual.clone(),
         };
@@ -138,7 +139,7 @@ impl<'c> Forward<'c> {
     fn norm(&self, role: Role, layer: u16) -> Vec<f32> {
         let bias = if role == Role::AttentionNorm { Role::AttentionNormBias } else { Role::FfnNormBias };
         let (weight, bias) = (self.tensor(role, layer), self.tensor(bias, layer));
-        let Description { width, norm, epsilon, .. } = *self.description();
+        let Description { width, norm, epsilon, .. } = self.description;
         let mut normed = vec![0.0; self.residual.len()];
         let rows = self.residual.chunks_exact(width as usize).zip(normed.chunks_exact_mut(width as usize));
         for (x, out) in rows {
@@ -156,7 +157,7 @@ impl<'c> Forward<'c> {
     /// From the inputs of the query, key and value projections to those of the output projection.
     fn attention(&mut self, layer: u16) {
         let mut qkv = self.product(Role::Qkv, Role::QkvBias, layer);
-        let description = self.description();
+        let description = &self.description;
         let stride = description.shape(Role::Qkv).0;
         let frequencies = self.tensor(Role::RotaryFrequencies, 0);
         self.inputs = vec![0.0; qkv.len() / stride * description.query_width()];
@@ -173,7 +174,7 @@ impl<'c> Forward<'c> {
     /// From the inputs of the up projection to those of the down projection.
     fn activation(&mut self, layer: u16) {
         let mut up = self.product(Role::FfnUp, Role::FfnUpBias, layer);
-        let description = self.description();
+        let description = &self.description;
         let (stride, hidden) = (description.shape(Role::FfnUp).0, description.hidden as usize);
         self.inputs.clear();
         for row in up.chunks_exact_mut(stride) {

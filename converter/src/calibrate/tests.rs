@@ -79,9 +79,10 @@ fn checkpoint(description: Description) -> Checkpoint<'static> {
         };
         Tensor { role, layer, source: role.name().into(), rows: Box::new(Dense { cols, weights }) }
     };
-    let tensors = Slots::new(&description).iter().map(&mut tensor).collect();
+    let tensors = Slots::new(&description.into()).iter().map(&mut tensor).collect();
     let (tokenizer, stop_tokens, metadata) = (Vec::new(), Vec::new(), Vec::new());
-    Checkpoint { description, tensors, tokenizer, stop_tokens, metadata }
+    let architecture = description.into();
+    Checkpoint { architecture, tensors, tokenizer, stop_tokens, metadata }
 }
 
 fn texts() -> Calibration {
@@ -116,8 +117,8 @@ fn the_pass_computes_what_the_runtime_computes() {
     for description in [rotary(), learned()] {
         let checkpoint = checkpoint(description);
         let calibration = texts();
-        let mut pass = Forward::new(&checkpoint, &calibration);
-        for (role, layer) in Slots::new(&description).iter() {
+        let mut pass = Forward::new(&checkpoint, description, &calibration);
+        for (role, layer) in Slots::new(&description.into()).iter() {
             pass.feedback(role, layer, Encoding::F32);
         }
         let residual = pass.finish();

@@ -29,7 +29,8 @@ use whit::kernels::Backend;
 /// prefill_tokens_per_s, prefill_tokens_per_cpu_s, decode_tokens_per_s, decode_tokens_per_cpu_s, latency_ms (of single
 /// tokens), weight_bytes_per_token, gb_per_s, read_bandwidth_gb_per_s, bandwidth_share, prefill_macs_per_token,
 /// decode_macs_per_token, prefill_gmac_per_s, integer_peak_gmac_per_s, integer_peak_instructions, integer_peak_share,
-/// arena_bytes, weights_mapped_bytes, peak_rss_bytes (of this model alone), cpu_share, start (whole processes of `whit
+/// arena_bytes, weights_mapped_bytes, peak_rss_bytes (of this model alone), rss_before_load_bytes (what
+/// the program had before), cpu_share, start (whole processes of `whit
 /// run`), contexts, thread_sweep, backend_sweep, summaries (median, low and high end of the interval, cv, runs),
 /// stability, machine, before and after (its state), version, commit, date, notes, samples (every single
 /// measurement), energy (source, describes, window_seconds, idle_seconds, idle_watts_before, idle_watts_after, works: name,

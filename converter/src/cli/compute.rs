@@ -84,10 +84,14 @@ pub(super) fn useful_threads(bytes: u64) -> usize {
     usize::try_from(bytes / BYTES_PER_THREAD).unwrap_or(cpus).clamp(1, cpus)
 }
 
+/// Tokens that a session on a model without a limit of positions remembers: as many as a repetition penalty looks at.
+const REMEMBERED: usize = 1024;
+
 /// The session's context.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ContextArg {
-    /// Positions that the session holds; by default as many as the model was made for
+    /// Positions that the session holds; by default as many as the model was made for. A recurrent model goes on without
+    /// end, and remembers this many tokens for the repetition penalty, by default 1024
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
 }
@@ -95,12 +99,17 @@ pub(super) struct ContextArg {
 impl ContextArg {
     /// The context asked for, or the model's.
     pub(super) fn context(&self, model: &Model<'_>) -> Result<usize, Failure> {
-        let most = model.description().context;
-        match self.context {
-            Some(context) if context > most => {
+        Ok(self.window(model)?.unwrap_or(REMEMBERED))
+    }
+
+    /// The positions of a window of text: as asked for, or the model's context; `None` for a whole text.
+    pub(super) fn window(&self, model: &Model<'_>) -> Result<Option<usize>, Failure> {
+        let most = model.architecture().context();
+        match (self.context, most) {
+            (Some(context), Some(most)) if context > most => {
                 Err(Failure::Usage(format!("--context {context}: the model was made for at most {most}")))
             }
-            context => Ok(context.unwrap_or(most) as usize),
+            (context, most) => Ok(context.or(most).map(|context| context as usize)),
         }
     }
 }

@@ -123,7 +123,7 @@ pub(super) fn convert(
     mut options: ExportOptions,
     out: &Path,
 ) -> Result<Pending, Failure> {
-    options.golden = golden::shape(&checkpoint.description);
+    options.golden = golden::shape(&checkpoint.architecture);
     let mut progress = Progress::new("import");
     let mut pending = export(checkpoint, &options, out, |step| {
         progress.set(step.done, step.total);

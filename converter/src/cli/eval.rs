@@ -78,7 +78,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         Some(reference) => Some(args.backend.apply(reference.model()?)?),
         None => None,
     };
-    let context = args.context.context(&model)?;
+    let context = args.context.window(&model)?;
     let windows = windows(&args.text, args.split.as_deref(), args.max_tokens, &file, &model, context)?;
     let pool = args.threads.pool(&model)?;
     let mut progress = Progress::new("evaluate");
@@ -92,14 +92,14 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if args.json { print_json(&report) } else { print(text(&report)) }
 }
 
-/// The windows of `context` positions of the text at `path`, encoded for `model`.
+/// The windows of `context` positions, or of whole documents, of the text at `path`, encoded for `model`.
 pub(super) fn windows(
     path: &Path,
     split: Option<&str>,
     most: Option<u64>,
     file: &ModelFile,
     model: &whit::Model<'_>,
-    context: usize,
+    context: Option<usize>,
 ) -> Result<Windows, Failure> {
     let about = Failure::about(path);
     let text = Map::open(path).map_err(|error| about(&format_args!("cannot be read: {error}")))?;

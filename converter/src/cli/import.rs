@@ -110,7 +110,7 @@ fn calibration(args: &Args, checkpoint: &Checkpoint<'_>) -> Result<Option<Calibr
     let about = Failure::about(path);
     let text = Map::open(path).map_err(|error| about(&format_args!("cannot be read: {error}")))?;
     let text = Text::new(&text, args.split.as_deref());
-    let context = checkpoint.description.context as usize;
+    let context = checkpoint.architecture.context().map_or(CALIBRATION_WINDOW, |context| context as usize);
     let most = args.calibrate_tokens as usize;
     Calibration::new(&text, &checkpoint.tokenizer, context.min(CALIBRATION_WINDOW), most)
         .map(Some)

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::model_file::ModelFile;
 use super::output::{bytes, grouped, print, print_json};
 use super::table::{pairs, table};
-use crate::inspect::{Report, Share, Vocabulary, inspect};
+use crate::inspect::{Architecture, RecurrentWords, Report, Share, TransformerWords, Vocabulary, inspect};
 use std::path::PathBuf;
 
 /// Show what is in a file: architecture, sections, tensors, sizes, and the memory that a session needs
@@ -83,7 +83,44 @@ fn metadata(report: &Report) -> Vec<(&str, String)> {
 }
 
 fn architecture(report: &Report) -> Vec<(&'static str, String)> {
-    let a = &report.architecture;
+    match &report.architecture {
+        Architecture::Transformer(words) => transformer(words),
+        Architecture::Recurrent(words) => recurrent(words),
+    }
+}
+
+fn recurrent(words: &RecurrentWords) -> Vec<(&'static str, String)> {
+    let widths = |widths: &[u16]| widths.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let input = match words.vocabulary {
+        0 => format!("frames of {}", words.input),
+        vocabulary => format!("{} tokens, embedding of {}", grouped(vocabulary.into()), words.input),
+    };
+    let head = match (words.head, words.tied) {
+        (false, _) => "the last layer's vectors",
+        (true, false) => "head",
+        (true, true) => "head tied to the embedding",
+    };
+    let mut lines = vec![
+        ("kind", words.kind.to_owned()),
+        ("cell", words.cell.to_owned()),
+        ("layers", words.layers.to_string()),
+        ("width", widths(&words.hidden)),
+        ("direction", words.direction.to_owned()),
+        ("input", input),
+        ("output", format!("{} from {head}", grouped(words.outputs as u64))),
+    ];
+    if !words.projection.is_empty() {
+        lines.push(("projection", widths(&words.projection)));
+    }
+    if words.normalization != "none" {
+        lines.push(("made of it", words.normalization.to_owned()));
+    }
+    let biases = if words.biases.is_empty() { "none".to_owned() } else { words.biases.join(", ") };
+    lines.push(("biases", biases));
+    lines
+}
+
+fn transformer(a: &TransformerWords) -> Vec<(&'static str, String)> {
     let heads = format!("{} of width {}, {} for keys and values", a.heads, a.head_width, a.kv_heads);
     let window = if a.window == 0 { "the whole context".to_owned() } else { a.window.to_string() };
     let ffn = format!("{}{}, width {}", if a.gated { "gated " } else { "" }, a.activation, a.hidden);
@@ -138,7 +175,12 @@ fn memory(report: &Report) -> Vec<(&'static str, String)> {
     let m = &report.memory;
     vec![
         ("context", grouped(m.context as u64)),
-        ("keys and values", format!("{} ({})", grouped(m.cache_bytes as u64), m.cache)),
+        match report.architecture {
+            Architecture::Transformer(_) => {
+                ("keys and values", format!("{} ({})", grouped(m.cache_bytes as u64), m.cache))
+            }
+            Architecture::Recurrent(_) => ("state", grouped(m.cache_bytes as u64)),
+        },
         (
             "buffers",
             format!("{} ({} tokens a pass, {} threads)", grouped(m.buffer_bytes as u64), m.batch, m.workers),

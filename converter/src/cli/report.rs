@@ -116,7 +116,7 @@ fn text_windows(
     file: &ModelFile,
     model: &whit::Model<'_>,
 ) -> Result<crate::eval::Windows, Failure> {
-    let context = args.context.context(model)?;
+    let context = args.context.window(model)?;
     windows(&args.text, args.split.as_deref(), args.max_tokens, file, model, context)
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Args {
     /// Names the random numbers
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Stop after this many tokens; by default when the context is full
+    /// Stop after this many tokens; by default when the context is full, or after as many if the model has no limit
     #[arg(long, short = 'n', value_name = "N")]
     max_tokens: Option<usize>,
     /// Stop before this text; may be given several times
@@ -103,6 +103,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut session = model.session_on(&pool, arena.bytes(), options).map_err(fail)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let prompt_tokens = encode(&model, &prompt, &file)?;
+    if !model.architecture().is_language_model() {
+        return Err(
+            file.fail(&"the model does not predict the next token; `whit apply` computes what it does")
+        );
+    }
     let timed = generate(&args, &mut session, &prompt, &prompt_tokens, &sampling, &file)?;
     let stats = Stats {
         backend: model.backend().name(),
@@ -251,11 +256,13 @@ fn generate(
         error => file.fail(&error),
     })?;
     let prefill = start.elapsed();
+    let limit = session.model().architecture().context();
+    let most = limit.map_or(session.options().context, |_| usize::MAX);
     let mut generation = session.generate("", sampling).map_err(|error| file.fail(&error))?;
     for stop in &args.stop {
         generation = generation.stop_at(stop).map_err(|error| Failure::Usage(format!("--stop: {error}")))?;
     }
-    let mut generation = generation.max_tokens(args.max_tokens.unwrap_or(usize::MAX));
+    let mut generation = generation.max_tokens(args.max_tokens.unwrap_or(most));
     let mut text = String::new();
     if !args.json {
         print(prompt)?;

@@ -49,18 +49,18 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Encodes `text`, at most `most` predicted tokens of it, for windows of `context` positions.
+    /// Encodes `text`, at most `most` predicted tokens of it, for windows of `context` positions, or of whole documents.
     ///
     /// # Errors
     /// A message: the vocabulary cannot spell the text, or nothing is to be predicted.
     pub fn new(
         text: &Text<'_>,
         tokenizer: &Tokenizer<'_>,
-        context: usize,
+        context: Option<usize>,
         most: usize,
     ) -> Result<Self, String> {
         let start = tokenizer.bos().or(tokenizer.eos());
-        let mut this = Self { start, context, documents: Vec::new(), bytes: 0 };
+        let mut this = Self { start, context: context.unwrap_or(1), documents: Vec::new(), bytes: 0 };
         for document in text.documents() {
             let left = most - this.tokens();
             if left == 0 {
@@ -80,10 +80,13 @@ impl Windows {
         if this.tokens() == 0 {
             return Err("the text has no token to predict".into());
         }
+        if context.is_none() {
+            this.context = this.documents.iter().map(Vec::len).max().unwrap_or(1);
+        }
         Ok(this)
     }
 
-    /// Positions of a window.
+    /// Positions of a window at most.
     pub fn context(&self) -> usize {
         self.context
     }

@@ -32,6 +32,11 @@ pub enum ExportError {
         /// Layers of the model.
         layers: u32,
     },
+    /// The model is not one that can be calibrated.
+    #[error(
+        "only transformers are calibrated; leave the calibration out, or train with rounding in the loop"
+    )]
+    NoCalibration,
     /// A matrix is wider than its encoding allows.
     #[error("tensor `{tensor}`: {encoding} allows {most} columns, found {found}{}", wider(encoding))]
     TooWide {

@@ -57,7 +57,8 @@ pub fn export(
     let mut writer = BufWriter::with_capacity(1 << 16, file);
     writer.seek(SeekFrom::Start(tokenizer_at)).map_err(&io)?;
     writer.write_all(&checkpoint.tokenizer).map_err(&io)?;
-    let mut forward = options.calibration.as_ref().map(|texts| Forward::new(checkpoint, texts));
+    let calibrated = options.calibration.as_ref().zip(checkpoint.architecture.transformer());
+    let mut forward = calibrated.map(|(texts, description)| Forward::new(checkpoint, *description, texts));
     for (tensor, entry) in checkpoint.tensors.iter().zip(&pending.tables.entries) {
         let step = |weights| {
             done += weights;

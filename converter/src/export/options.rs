@@ -4,7 +4,7 @@ use super::error::ExportError;
 use crate::calibrate::Calibration;
 use crate::inspect::tensor_name;
 use whit::CacheKind;
-use whit::format::{Description, Encoding, Golden, Role, Slots};
+use whit::format::{Architecture, Description, Encoding, Golden, Role, Slots};
 use whit::sampler::Sampling;
 
 /// How to write a file.
@@ -56,6 +56,16 @@ impl ExportOptions {
         }
     }
 
+    /// What the file will say of the model: the kind of cache is the file's choice, not the checkpoint's.
+    pub(super) fn apply(&self, architecture: Architecture) -> Architecture {
+        match architecture {
+            Architecture::Transformer(description) => {
+                Description { int8_cache: self.int8_cache(), ..description }.into()
+            }
+            recurrent @ Architecture::Recurrent(_) => recurrent,
+        }
+    }
+
     /// Whether sessions that do not choose have an int8 cache.
     pub(super) fn int8_cache(&self) -> bool {
         match self.cache {
@@ -75,13 +85,16 @@ impl ExportOptions {
         words.join("; ")
     }
 
-    /// Refuses a choice for a matrix that the model has not.
-    pub(super) fn check(&self, description: &Description) -> Result<(), ExportError> {
-        let slots = Slots::new(description);
+    /// Refuses a choice for a matrix that the model has not, and what its kind of model cannot have.
+    pub(super) fn check(&self, architecture: &Architecture) -> Result<(), ExportError> {
+        if self.calibration.is_some() && architecture.transformer().is_none() {
+            return Err(ExportError::NoCalibration);
+        }
+        let slots = Slots::new(architecture);
         let known = |own: &&TensorEncoding| slots.iter().any(|(role, layer)| own.names(role, layer));
         match self.tensors.iter().find(|own| !known(own)) {
             None => Ok(()),
-            Some(own) => Err(ExportError::NoSuchTensor { tensor: own.name(), layers: description.layers }),
+            Some(own) => Err(ExportError::NoSuchTensor { tensor: own.name(), layers: architecture.layers() }),
         }
     }
 

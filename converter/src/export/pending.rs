@@ -75,7 +75,7 @@ impl Pending {
     /// # Errors
     /// If it is not a valid transcript of the lengths announced, or cannot be written.
     pub fn set_golden(&mut self, golden: &[u8]) -> Result<(), ExportError> {
-        Golden::parse(golden, &self.tables.description)?;
+        Golden::parse(golden, &self.tables.architecture)?;
         if golden.len() != self.tables.golden.len() {
             return Err(whit::Error::Section {
                 section: "golden transcript",

@@ -5,14 +5,14 @@ use super::options::{ExportOptions, encoding_name};
 use crate::checkpoint::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 use whit::format::{
-    Description, Encoding, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align,
+    Architecture, Encoding, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align,
     encode_entry,
 };
 
 /// Everything in front of the payload.
 #[derive(Debug)]
 pub(super) struct Tables {
-    pub(super) description: Description,
+    pub(super) architecture: Architecture,
     pub(super) entries: Vec<TensorEntry>,
     pub(super) golden: Vec<u8>,
     pub(super) data_len: u64,
@@ -26,13 +26,13 @@ pub(super) struct Tables {
 impl Tables {
     /// Lays out the file, with a placeholder as golden transcript.
     pub(super) fn new(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Self, ExportError> {
-        let description = Description { int8_cache: options.int8_cache(), ..checkpoint.description };
-        description.check()?;
-        options.check(&description)?;
+        let architecture = options.apply(checkpoint.architecture);
+        architecture.check()?;
+        options.check(&architecture)?;
         let entries = entries(checkpoint, options)?;
         let golden = options.golden.map_or(Vec::new(), |shape| shape.placeholder());
         let tables = Self {
-            description,
+            architecture,
             table: entries.iter().flat_map(TensorEntry::to_bytes).collect(),
             data_len: entries.last().map_or(0, |entry| entry.offset + entry.len()),
             entries,
@@ -42,8 +42,8 @@ impl Tables {
             metadata: metadata(checkpoint, options),
             tokenizer_len: checkpoint.tokenizer.len() as u64,
         };
-        Golden::parse(&tables.golden, &description)?;
-        SamplingDefaults::parse(&tables.sampling, description.vocabulary)?;
+        Golden::parse(&tables.golden, &architecture)?;
+        SamplingDefaults::parse(&tables.sampling, architecture.vocabulary())?;
         Metadata::parse(&tables.metadata)?;
         Ok(tables)
     }
@@ -51,7 +51,7 @@ impl Tables {
     /// The format's writer over these tables.
     pub(super) fn writer(&self) -> Writer<'_> {
         Writer {
-            description: &self.description,
+            architecture: &self.architecture,
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,
@@ -73,7 +73,7 @@ impl Tables {
 
 /// The tensor table of a checkpoint that has what its description asks for.
 fn entries(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Vec<TensorEntry>, ExportError> {
-    let slots = Slots::new(&checkpoint.description);
+    let slots = Slots::new(&checkpoint.architecture);
     let fail = |tensor: &str, expected: String, found: String| {
         Err(ExportError::Tensor { tensor: tensor.into(), expected, found })
     };
@@ -88,7 +88,7 @@ fn entries(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Vec<T
             return fail(&tensor.source, place(role, layer), place(tensor.role, tensor.layer));
         }
         let found = (tensor.rows.rows(), tensor.rows.cols());
-        let expected = checkpoint.description.shape(role);
+        let expected = checkpoint.architecture.shape(role, layer);
         if found != expected {
             return fail(&tensor.source, format!("shape {expected:?}"), format!("{found:?}"));
         }

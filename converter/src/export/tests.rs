@@ -65,8 +65,8 @@ fn checkpoint(description: Description) -> Checkpoint<'static> {
         }
     };
     Checkpoint {
-        description,
-        tensors: Slots::new(&description).iter().map(tensor).collect(),
+        architecture: description.into(),
+        tensors: Slots::new(&description.into()).iter().map(tensor).collect(),
         tokenizer: b"tokenizer bytes".to_vec(),
         stop_tokens: vec![3, 36],
         metadata: vec![("source".into(), "made up".into()), ("name".into(), "small".into())],
@@ -127,11 +127,11 @@ fn every_encoding_is_read_back() {
         let file = File::parse(&bytes).expect("parses");
         file.verify_payload().expect("the payload's checksum");
         let int8_cache = matches!(encoding, Encoding::I8 | Encoding::I4 { .. });
-        assert_eq!(file.description, Description { int8_cache, ..checkpoint.description });
+        assert_eq!(file.architecture, Description { int8_cache, ..description() }.into());
         assert_eq!(file.tokenizer, checkpoint.tokenizer);
         for tensor in &checkpoint.tensors {
             let (role, layer) = (tensor.role, usize::from(tensor.layer));
-            let (rows, cols) = checkpoint.description.shape(role);
+            let (rows, cols) = checkpoint.architecture.shape(role, tensor.layer);
             let encoding = if role.is_matrix() { encoding } else { Encoding::F32 };
             let matrix = file.tensors.matrix(role, layer).expect("the tensor is there");
             let (mut expected, mut found) = (vec![0.0; cols], vec![0.0; cols]);

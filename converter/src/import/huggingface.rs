@@ -1,4 +1,5 @@
-//! A Hugging Face model directory to a [`Checkpoint`]: `config.json` and safetensors files.
+//! A Hugging Face model directory to a [`Checkpoint`]: `config.json` and safetensors files; of transformers, and of
+//! recurrent models with PyTorch's names.
 //!
 //! Every field of the configuration that changes the arithmetic is honoured or refused. Weights stay in their files;
 //! the tokenizer's files are read by whoever calls.
@@ -8,6 +9,7 @@ mod config;
 mod family;
 mod gpt2;
 mod llama;
+mod recurrent;
 mod rope;
 mod shards;
 
@@ -25,7 +27,8 @@ use whit::format::{Role, Slots};
 
 const CONFIG: &str = "config.json";
 const GENERATION_CONFIG: &str = "generation_config.json";
-const SUPPORTED: &str = "`LlamaForCausalLM`, `MistralForCausalLM`, `GPT2LMHeadModel` or `GPT2Model`";
+const SUPPORTED: &str = "`LlamaForCausalLM`, `MistralForCausalLM`, `GPT2LMHeadModel` or `GPT2Model`, or a recurrent \
+                         model by `model_type`: `lstm`, `gru` or `rnn`";
 
 /// What the tokenizer of a model directory must fit.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub struct TokenizerRequest<'a> {
     pub beginning: Option<u32>,
     /// The tokens that end a text.
     pub ends: &'a [u32],
+    /// Whether the model is of use without a tokenizer.
+    pub optional: bool,
 }
 
 /// Reads the model in `directory`; `tokenizer` gives the tokenizer section.
@@ -50,36 +55,40 @@ pub fn import(
     tokenizer: impl FnOnce(&TokenizerRequest<'_>) -> Result<Vec<u8>, ImportError>,
 ) -> Result<Checkpoint<'static>, ImportError> {
     let mut fields = Fields::open(directory, CONFIG)?;
-    let architecture = architecture(&fields)?;
-    let (mut family, prefix): (Box<dyn Family>, _) = match architecture.as_str() {
+    if let Some(kind) = recurrent::kind(&fields) {
+        return recurrent::import(directory, fields, kind, tokenizer);
+    }
+    let class = class(&fields)?;
+    let (mut family, prefix): (Box<dyn Family>, _) = match class.as_str() {
         "LlamaForCausalLM" => (Box::new(Llama::new(&mut fields, false)), Llama::PREFIX),
         "MistralForCausalLM" => (Box::new(Llama::new(&mut fields, true)), Llama::PREFIX),
         _ => (Box::new(Gpt2::new(&mut fields)), Gpt2::PREFIX),
     };
     let special = special_tokens(directory, &mut fields)?;
     let mut problems = fields.into_problems();
-    family::check(family.description(), &mut problems);
+    family::check(&family.architecture(), &mut problems);
     all_well(problems)?;
 
     let mut shards = Shards::open(directory, prefix)?;
     family.look(&shards);
-    let description = *family.description();
-    let tensors: Vec<_> = Slots::new(&description)
+    let architecture = family.architecture();
+    let tensors: Vec<_> = Slots::new(&architecture)
         .iter()
         .filter_map(|(role, layer)| tensor(family.as_ref(), &mut shards, role, layer))
         .collect();
     shards.ignore(|name| family.is_ignored(name));
-    let metadata = card::metadata(directory, &architecture, &shards.dtypes());
+    let metadata = card::metadata(directory, &class, &shards.dtypes());
     all_well(shards.into_problems())?;
 
     let request = TokenizerRequest {
         directory,
-        vocabulary: description.vocabulary,
+        vocabulary: architecture.vocabulary(),
         beginning: special.beginning,
         ends: &special.ends,
+        optional: false,
     };
     let tokenizer = tokenizer(&request)?;
-    Ok(Checkpoint { description, tensors, tokenizer, stop_tokens: special.ends, metadata })
+    Ok(Checkpoint { architecture, tensors, tokenizer, stop_tokens: special.ends, metadata })
 }
 
 fn all_well(problems: Vec<Problem>) -> Result<(), ImportError> {
@@ -87,7 +96,7 @@ fn all_well(problems: Vec<Problem>) -> Result<(), ImportError> {
 }
 
 /// The class that the configuration names; by its `model_type` where it names none.
-fn architecture(fields: &Fields) -> Result<String, ImportError> {
+fn class(fields: &Fields) -> Result<String, ImportError> {
     let class =
         fields.get("architectures").and_then(|classes| classes.get(0)).and_then(|class| class.as_str());
     let kind = fields.get("model_type").and_then(|kind| kind.as_str());

@@ -42,13 +42,13 @@ pub fn import(
         let remedy = "fetch the file again: it is cut short, or not a llama2.c checkpoint";
         return Err(Problem { file, subject: "length of the file".into(), expected, found, remedy }.into());
     }
-    let tensors = Slots::new(&description)
+    let tensors = Slots::new(&description.into())
         .iter()
         .map(|(role, layer)| places.tensor(&map, &description, role, layer))
         .collect();
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Checkpoint {
-        description,
+        architecture: description.into(),
         tensors,
         tokenizer: tokenizer(description.vocabulary)?,
         stop_tokens: STOP_TOKENS.into_iter().filter(|&token| token < description.vocabulary).collect(),

@@ -4,6 +4,7 @@
 mod error;
 pub mod huggingface;
 pub mod llama2c;
+mod recurrent;
 mod rows;
 
 pub use error::{ImportError, Problem};
@@ -23,6 +24,7 @@ pub fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Checkpoint<'static>
         return huggingface::import(path, |request| {
             let vocabulary = match tokenizer {
                 Some(file) => tokenizer::tokenizer_json::open(file)?,
+                None if request.optional && !tokenizer::is_in_directory(path) => return Ok(Vec::new()),
                 None => tokenizer::from_directory(path)?,
             };
             section(&vocabulary, request.vocabulary)

@@ -3,6 +3,7 @@
 use crate::checkpoint::Rows;
 use crate::map::Map;
 use half::{bf16, f16};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes from which on a tensor's memory is given back after reading; below, it is not worth a system call.
@@ -80,6 +81,13 @@ impl Stored {
         let len = rows.checked_mul(cols)?.checked_mul(element.len())?;
         map.get(start..start.checked_add(len)?)?;
         Some(Self { map, start, element, rows, cols, order })
+    }
+
+    /// Some of its rows, which the file holds as rows.
+    pub(crate) fn part(&self, rows: Range<usize>) -> Self {
+        debug_assert!(self.order == Order::Rows && rows.end <= self.rows);
+        let start = self.start + rows.start * self.cols * self.element.len();
+        Self { start, rows: rows.len(), ..self.clone() }
     }
 
     /// Gives the memory of the whole tensor back once its last row is read: readers go from the first row to the

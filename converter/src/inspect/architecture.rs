@@ -1,14 +1,37 @@
 //! The model description in words.
 
+use super::RecurrentWords;
 use serde::Serialize;
-use whit::format::{Description, NormKind, NormPlace, Positions};
+use whit::format::{self, Description, NormKind, NormPlace, Positions};
 use whit::kernels::{Activation, Pairing};
+
+/// What a model computes, as it is shown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Architecture {
+    /// A decoder-only transformer.
+    Transformer(TransformerWords),
+    /// A stack of recurrent layers.
+    Recurrent(RecurrentWords),
+}
+
+impl Architecture {
+    /// The words for `architecture`.
+    pub fn of(architecture: &format::Architecture) -> Self {
+        match architecture {
+            format::Architecture::Transformer(description) => {
+                Self::Transformer(TransformerWords::of(description))
+            }
+            format::Architecture::Recurrent(recurrent) => Self::Recurrent(RecurrentWords::of(recurrent)),
+        }
+    }
+}
 
 /// [`Description`] as it is shown: the same fields, choices as words.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the names are those of whit::format::Description")]
-pub struct Architecture {
-    /// Always `decoder` in version 1 of the format.
+pub struct TransformerWords {
+    /// `decoder`.
     pub kind: &'static str,
     pub vocabulary: u32,
     pub width: u32,
@@ -41,7 +64,7 @@ pub struct Architecture {
     pub logit_scale: f32,
 }
 
-impl Architecture {
+impl TransformerWords {
     /// The words for `description`.
     pub fn of(description: &Description) -> Self {
         let d = description;

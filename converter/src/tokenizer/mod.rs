@@ -16,7 +16,7 @@ pub mod tokenizer_json;
 mod vocabulary;
 
 pub use error::TokenizerFileError;
-pub use named::from_directory;
+pub use named::{from_directory, is_in_directory};
 pub use vocabulary::{Merge, Vocabulary};
 
 use error::{Result, content, read};

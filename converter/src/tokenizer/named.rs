@@ -7,6 +7,11 @@ use serde_json::Value;
 use std::path::Path;
 use whit::tokenizer::layout::Flags;
 
+/// Whether a model directory has the files of a tokenizer.
+pub fn is_in_directory(directory: &Path) -> bool {
+    ["tokenizer.json", "vocab.json"].iter().any(|name| directory.join(name).is_file())
+}
+
 /// Reads `tokenizer.json`, or else `vocab.json` and `merges.txt`, of a model directory.
 ///
 /// # Errors

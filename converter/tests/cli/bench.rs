@@ -40,7 +40,7 @@ fn bench_reports_every_file() {
     assert_eq!(report["decode_macs_per_token"], layers + 320 * 24);
 }
 
-const KEYS: [&str; 47] = [
+const KEYS: [&str; 48] = [
     "after",
     "arena_bytes",
     "backend",
@@ -78,6 +78,7 @@ const KEYS: [&str; 47] = [
     "prompt_tokens",
     "read_bandwidth_gb_per_s",
     "repeats",
+    "rss_before_load_bytes",
     "samples",
     "seed",
     "stability",

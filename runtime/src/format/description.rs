@@ -65,12 +65,13 @@ pub struct Description {
     pub logit_scale: f32,
 }
 
-const KIND_DECODER: u32 = 1;
 const FLAGS: u32 = 10;
 
 impl Description {
     /// Bytes of the record in the file.
     pub const LEN: usize = 128;
+
+    pub(super) const KIND: u32 = 1;
 
     /// Reads and checks a record. `const`, so that firmware can size its arena at compile time.
     ///
@@ -80,7 +81,7 @@ impl Description {
         if bytes.len() != Self::LEN {
             return Err(Error::Section { section: "description", problem: "must have 128 bytes" });
         }
-        if let Err(error) = in_range("kind", read_u32(bytes, 0), KIND_DECODER, KIND_DECODER) {
+        if let Err(error) = in_range("kind", read_u32(bytes, 0), Self::KIND, Self::KIND) {
             return Err(error);
         }
         let choices = read_u32(bytes, 40);
@@ -237,7 +238,7 @@ impl Description {
             self.int8_cache,
         ];
         let words = [
-            KIND_DECODER,
+            Self::KIND,
             self.vocabulary,
             self.width,
             self.layers,
@@ -303,10 +304,11 @@ impl Description {
             Role::FinalNormBias => self.final_norm && self.norm_bias,
             Role::Head => !self.tied,
             Role::HeadBias => self.head_bias,
+            _ => false,
         }
     }
 
-    /// Rows and columns of tensors of this role; a vector is one row.
+    /// Rows and columns of tensors of this role; a vector is one row. Nothing where a transformer has no such tensor.
     pub const fn shape(&self, role: Role) -> (usize, usize) {
         let width = self.width as usize;
         match role {
@@ -328,10 +330,11 @@ impl Description {
             Role::FfnUpBias => (1, self.up_rows()),
             Role::FfnDown => (width, self.hidden as usize),
             Role::HeadBias => (1, self.vocabulary as usize),
+            _ => (0, 0),
         }
     }
 }
 
-const fn in_range(field: &'static str, found: u32, least: u32, most: u32) -> Result<(), Error> {
+pub(super) const fn in_range(field: &'static str, found: u32, least: u32, most: u32) -> Result<(), Error> {
     if found < least || found > most { Err(Error::Description { field, found }) } else { Ok(()) }
 }

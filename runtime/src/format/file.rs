@@ -1,7 +1,7 @@
 //! The header, the section table, and the order of everything.
 
 use super::{
-    ALIGNMENT, Crc32, Description, Golden, Metadata, SamplingDefaults, Tensors, align, read_u16, read_u32,
+    ALIGNMENT, Architecture, Crc32, Golden, Metadata, SamplingDefaults, Tensors, align, read_u16, read_u32,
     read_u64,
 };
 use crate::error::Error;
@@ -24,7 +24,7 @@ const TABLES_CRC: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Section {
-    /// [`Description`].
+    /// [`Architecture`].
     Description = 1,
     /// The tensor table, see [`Tensors`].
     TensorTable = 2,
@@ -73,8 +73,8 @@ impl Section {
 #[derive(Clone, Copy, Debug)]
 pub struct File<'a> {
     bytes: &'a [u8],
-    /// The model description.
-    pub description: Description,
+    /// What the model computes.
+    pub architecture: Architecture,
     /// The tensors.
     pub tensors: Tensors<'a>,
     /// How to sample where the user does not say.
@@ -99,35 +99,35 @@ impl<'a> File<'a> {
             return Err(Error::Misaligned { part: "the file's bytes", excess });
         }
         let sections = parse_sections(bytes)?;
-        let description = Description::parse(sections[0])?;
+        let architecture = Architecture::parse(sections[0])?;
         Ok(Self {
             bytes,
-            description,
-            tensors: Tensors::parse(&description, sections[1], sections[6])?,
-            sampling: SamplingDefaults::parse(sections[2], description.vocabulary)?,
-            golden: Golden::parse(sections[3], &description)?,
+            architecture,
+            tensors: Tensors::parse(&architecture, sections[1], sections[6])?,
+            sampling: SamplingDefaults::parse(sections[2], architecture.vocabulary())?,
+            golden: Golden::parse(sections[3], &architecture)?,
             metadata: Metadata::parse(sections[4])?,
             tokenizer: sections[5],
         })
     }
 
-    /// The description of the model in `bytes`, whatever their alignment and checksums: for sizing an arena at
+    /// What the model in `bytes` computes, whatever their alignment and checksums: for sizing an arena at
     /// compile time.
     ///
     /// # Errors
     /// As [`File::parse`] for the parts that are read.
-    pub const fn description(bytes: &[u8]) -> Result<Description, Error> {
+    pub const fn architecture(bytes: &[u8]) -> Result<Architecture, Error> {
         if bytes.len() < TABLE_END {
             return Err(Error::Truncated { needed: TABLE_END as u64, found: bytes.len() as u64 });
         }
         let offset = read_u64(bytes, HEADER_LEN + 8);
         let len = read_u64(bytes, HEADER_LEN + 16);
-        if len != Description::LEN as u64 || offset > bytes.len() as u64 - len {
+        if len != Architecture::LEN as u64 || offset > bytes.len() as u64 - len {
             return Err(Error::Section { section: "description", problem: "it lies outside of the file" });
         }
         let (_, rest) = bytes.split_at(offset as usize);
-        let (description, _) = rest.split_at(Description::LEN);
-        Description::parse(description)
+        let (description, _) = rest.split_at(Architecture::LEN);
+        Architecture::parse(description)
     }
 
     /// The whole file.
@@ -246,8 +246,8 @@ fn tables_crc(tables: &[u8]) -> u32 {
 /// checksum.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    /// The model description.
-    pub description: &'a Description,
+    /// What the model computes.
+    pub architecture: &'a Architecture,
     /// Contents of the tensor table: the entries in canonical order.
     pub tensor_table: &'a [u8],
     /// Contents of the sampling section.
@@ -303,7 +303,7 @@ impl Writer<'_> {
             entry[8..16].copy_from_slice(&offsets[i].to_le_bytes());
             entry[16..24].copy_from_slice(&self.lengths()[i].to_le_bytes());
         }
-        let description = self.description.to_bytes();
+        let description = self.architecture.to_bytes();
         let tables = [&description[..], self.tensor_table, self.sampling, self.golden, self.metadata];
         for (table, offset) in tables.into_iter().zip(offsets) {
             out[offset as usize..][..table.len()].copy_from_slice(table);
@@ -315,7 +315,7 @@ impl Writer<'_> {
 
     fn lengths(&self) -> [u64; SECTIONS] {
         [
-            Description::LEN as u64,
+            Architecture::LEN as u64,
             self.tensor_table.len() as u64,
             self.sampling.len() as u64,
             self.golden.len() as u64,

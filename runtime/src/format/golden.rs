@@ -1,6 +1,6 @@
 //! The golden transcript: a prompt and the tokens that greedy decoding must give on every core.
 
-use super::{Description, read_u32};
+use super::{Architecture, read_u32};
 use crate::error::Error;
 use crate::tokenizer::Token;
 
@@ -21,7 +21,7 @@ impl<'a> Golden<'a> {
     ///
     /// # Errors
     /// [`Error::Section`] saying what is wrong.
-    pub fn parse(bytes: &'a [u8], description: &Description) -> Result<Self, Error> {
+    pub fn parse(bytes: &'a [u8], architecture: &Architecture) -> Result<Self, Error> {
         let fail = |problem| Error::Section { section: "golden transcript", problem };
         let golden = Self { bytes };
         if bytes.is_empty() {
@@ -37,10 +37,14 @@ impl<'a> Golden<'a> {
         if read_u32(bytes, 0) > 1 {
             return Err(fail("the kind of KV cache is not known"));
         }
-        if prompt == 0 || output == 0 || prompt + output > u64::from(description.context) {
+        if !architecture.is_language_model() {
+            return Err(fail("the model does not continue a text"));
+        }
+        let most = architecture.context().unwrap_or(u32::MAX);
+        if prompt == 0 || output == 0 || prompt + output > u64::from(most) {
             return Err(fail("it is empty or longer than the context"));
         }
-        if golden.prompt().chain(golden.output()).any(|token| token.0 >= description.vocabulary) {
+        if golden.prompt().chain(golden.output()).any(|token| token.0 >= architecture.vocabulary()) {
             return Err(fail("a token is not in the vocabulary"));
         }
         Ok(golden)

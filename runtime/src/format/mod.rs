@@ -3,23 +3,27 @@
 //! `parse` proves the structure in time proportional to the tables; afterwards every accessor is total. This
 //! module knows bytes, shapes and encodings, not what is computed with them.
 
+mod architecture;
 mod checksum;
 mod description;
 mod encoding;
 mod file;
 mod golden;
 mod metadata;
+mod recurrent;
 mod role;
 mod sampling;
 mod tensors;
 
-pub use crate::architecture::{NormKind, NormPlace, Positions};
+pub use crate::architecture::{Cell, Direction, NormKind, NormPlace, Normalization, Positions};
+pub use architecture::Architecture;
 pub use checksum::Crc32;
 pub use description::Description;
 pub use encoding::{Encoding, TensorLayout};
 pub use file::{File, HEADER_LEN, MAGIC, Section, TABLE_SECTIONS, VERSION, Writer};
 pub use golden::Golden;
 pub use metadata::{Metadata, encode_entry};
+pub use recurrent::{MOST_RECURRENT_LAYERS, Recurrent};
 pub use role::Role;
 pub use sampling::SamplingDefaults;
 pub use tensors::{Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors};

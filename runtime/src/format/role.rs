@@ -44,12 +44,37 @@ pub enum Role {
     Head = 18,
     /// Its bias.
     HeadBias = 19,
+    /// Input projections of a recurrent layer, `[directions × gates × hidden, input]`.
+    RecurrentInput = 20,
+    /// Their bias, those of the products with the state added in.
+    RecurrentInputBias = 21,
+    /// Product with the state, `[gates × hidden, state]`; forward, or the only direction.
+    RecurrentHidden = 22,
+    /// The same of the reverse direction.
+    RecurrentHiddenReverse = 23,
+    /// Product of a GRU's candidate with the reset state, `[hidden, state]`.
+    RecurrentCandidate = 24,
+    /// The same of the reverse direction.
+    RecurrentCandidateReverse = 25,
+    /// Bias of the product of a GRU's candidate with the state, `[directions × hidden]`.
+    RecurrentCandidateBias = 26,
+    /// Projection of the state, `[projection, hidden]`.
+    RecurrentProjection = 27,
+    /// The same of the reverse direction.
+    RecurrentProjectionReverse = 28,
+}
+
+/// Where a role's tensors stand in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Before,
+    Layer,
+    After,
 }
 
 impl Role {
-    /// All roles in the order of a file; those from [`Role::AttentionNorm`] to [`Role::FfnDownBias`] repeat for
-    /// every layer.
-    pub const ALL: [Self; 19] = [
+    /// All roles in the order of a file; those that are [`Role::per_layer`] repeat for every layer.
+    pub const ALL: [Self; 28] = [
         Self::Embedding,
         Self::Positions,
         Self::RotaryFrequencies,
@@ -65,6 +90,15 @@ impl Role {
         Self::FfnUpBias,
         Self::FfnDown,
         Self::FfnDownBias,
+        Self::RecurrentInput,
+        Self::RecurrentInputBias,
+        Self::RecurrentHidden,
+        Self::RecurrentHiddenReverse,
+        Self::RecurrentCandidate,
+        Self::RecurrentCandidateReverse,
+        Self::RecurrentCandidateBias,
+        Self::RecurrentProjection,
+        Self::RecurrentProjectionReverse,
         Self::FinalNorm,
         Self::FinalNormBias,
         Self::Head,
@@ -93,13 +127,35 @@ impl Role {
             Self::FinalNormBias => "final.norm.bias",
             Self::Head => "head",
             Self::HeadBias => "head.bias",
+            Self::RecurrentInput => "recurrent.input",
+            Self::RecurrentInputBias => "recurrent.input.bias",
+            Self::RecurrentHidden => "recurrent.hidden",
+            Self::RecurrentHiddenReverse => "recurrent.hidden.reverse",
+            Self::RecurrentCandidate => "recurrent.candidate",
+            Self::RecurrentCandidateReverse => "recurrent.candidate.reverse",
+            Self::RecurrentCandidateBias => "recurrent.candidate.bias",
+            Self::RecurrentProjection => "recurrent.projection",
+            Self::RecurrentProjectionReverse => "recurrent.projection.reverse",
         }
     }
 
     /// Whether every layer has one.
     pub const fn per_layer(self) -> bool {
-        let id = self as u16;
-        id >= Self::AttentionNorm as u16 && id <= Self::FfnDownBias as u16
+        matches!(self.place(), Place::Layer)
+    }
+
+    /// Whether it stands before the layers, among those of each, or behind them.
+    pub(super) const fn place(self) -> Place {
+        match self {
+            Self::Embedding | Self::Positions | Self::RotaryFrequencies => Place::Before,
+            Self::FinalNorm | Self::FinalNormBias | Self::Head | Self::HeadBias => Place::After,
+            _ => Place::Layer,
+        }
+    }
+
+    /// Whether it is a tensor of recurrent models alone.
+    pub const fn is_recurrent(self) -> bool {
+        self as u16 >= Self::RecurrentInput as u16
     }
 
     /// Whether it is a weight matrix, which may have any encoding; the others are f32 vectors.
@@ -113,6 +169,13 @@ impl Role {
                 | Self::FfnUp
                 | Self::FfnDown
                 | Self::Head
+                | Self::RecurrentInput
+                | Self::RecurrentHidden
+                | Self::RecurrentHiddenReverse
+                | Self::RecurrentCandidate
+                | Self::RecurrentCandidateReverse
+                | Self::RecurrentProjection
+                | Self::RecurrentProjectionReverse
         )
     }
 }

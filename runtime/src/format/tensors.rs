@@ -3,7 +3,8 @@
 //! Tensors stand in one canonical order that follows from the model description, each at the next multiple of 64:
 //! so the table proves itself in one pass, and a tensor is found by arithmetic instead of by name.
 
-use super::{ALIGNMENT, Description, Encoding, Role, align, read_u16, read_u32, read_u64};
+use super::role::Place;
+use super::{ALIGNMENT, Architecture, Encoding, Role, align, read_u16, read_u32, read_u64};
 use crate::error::Error;
 use crate::tensor::{Matrix, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
 
@@ -68,26 +69,26 @@ const ABSENT: u8 = u8::MAX;
 
 impl Slots {
     /// The order of the tensors of a model whose description is in range.
-    pub fn new(description: &Description) -> Self {
-        let mut slots =
-            Self { slot: [ABSENT; 19], before: 0, per_layer: 0, layers: description.layers as u16, total: 0 };
+    pub fn new(architecture: &Architecture) -> Self {
+        let layers = architecture.layers();
+        let mut slots = Self {
+            slot: [ABSENT; Role::ALL.len()],
+            before: 0,
+            per_layer: 0,
+            layers: layers as u16,
+            total: 0,
+        };
         let mut after = 0;
-        for (role, slot) in Role::ALL.into_iter().zip(&mut slots.slot) {
-            if !description.has(role) {
-                continue;
-            }
-            let counter = if role.per_layer() {
-                &mut slots.per_layer
-            } else if slots.per_layer == 0 {
-                &mut slots.before
-            } else {
-                &mut after
+        for role in Role::ALL.into_iter().filter(|&role| architecture.has(role)) {
+            let counter = match role.place() {
+                Place::Before => &mut slots.before,
+                Place::Layer => &mut slots.per_layer,
+                Place::After => &mut after,
             };
-            *slot = *counter as u8;
+            slots.slot[role as usize - 1] = *counter as u8;
             *counter += 1;
         }
-        slots.total =
-            u32::from(slots.before) + u32::from(slots.per_layer) * description.layers + u32::from(after);
+        slots.total = u32::from(slots.before) + u32::from(slots.per_layer) * layers + u32::from(after);
         slots
     }
 
@@ -99,13 +100,14 @@ impl Slots {
     /// The tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (Role, u16)> {
         let this = *self;
-        let has = move |role: &Role| this.slot[*role as usize - 1] != ABSENT;
-        let before = Role::ALL.into_iter().filter(|role| *role < Role::AttentionNorm).filter(has);
-        let after = Role::ALL.into_iter().filter(|role| *role > Role::FfnDownBias).filter(has);
-        let layers = (0..this.layers).flat_map(move |layer| {
-            Role::ALL.into_iter().filter(|role| role.per_layer()).filter(has).map(move |role| (role, layer))
-        });
-        before.map(|role| (role, 0)).chain(layers).chain(after.map(|role| (role, 0)))
+        let roles = move |place| {
+            let has = move |role: &Role| this.slot[*role as usize - 1] != ABSENT;
+            Role::ALL.into_iter().filter(move |role| role.place() == place).filter(has)
+        };
+        let layers =
+            (0..this.layers).flat_map(move |layer| roles(Place::Layer).map(move |role| (role, layer)));
+        let outside = |place| roles(place).map(|role| (role, 0));
+        outside(Place::Before).chain(layers).chain(outside(Place::After))
     }
 
     /// Index of a tensor, or `None` where the model has none of that role.
@@ -113,15 +115,11 @@ impl Slots {
     pub fn index(&self, role: Role, layer: usize) -> Option<usize> {
         let slot = usize::from(self.slot[role as usize - 1]);
         let (before, per_layer) = (usize::from(self.before), usize::from(self.per_layer));
-        if slot == usize::from(ABSENT) {
-            None
-        } else if role.per_layer() {
-            Some(before + layer * per_layer + slot)
-        } else if role < Role::AttentionNorm {
-            Some(slot)
-        } else {
-            Some(before + usize::from(self.layers) * per_layer + slot)
-        }
+        (slot != usize::from(ABSENT)).then(|| match role.place() {
+            Place::Before => slot,
+            Place::Layer => before + layer * per_layer + slot,
+            Place::After => before + usize::from(self.layers) * per_layer + slot,
+        })
     }
 }
 
@@ -140,13 +138,13 @@ impl<'a> Tensors<'a> {
     /// # Errors
     /// [`Error::Description`], [`Error::Tensor`] or [`Error::Section`] saying what is wrong; [`Error::Misaligned`]
     /// if `data` does not start at a multiple of 64.
-    pub fn parse(description: &Description, table: &'a [u8], data: &'a [u8]) -> Result<Self, Error> {
-        description.check()?;
+    pub fn parse(architecture: &Architecture, table: &'a [u8], data: &'a [u8]) -> Result<Self, Error> {
+        architecture.check()?;
         let excess = data.as_ptr().addr() % ALIGNMENT;
         if excess != 0 && !data.is_empty() {
             return Err(Error::Misaligned { part: "the tensor data", excess });
         }
-        let slots = Slots::new(description);
+        let slots = Slots::new(architecture);
         if table.len() != slots.total() * TENSOR_ENTRY_LEN {
             return Err(Error::Section {
                 section: "tensor table",
@@ -157,7 +155,7 @@ impl<'a> Tensors<'a> {
         for ((role, layer), bytes) in slots.iter().zip(table.chunks_exact(TENSOR_ENTRY_LEN)) {
             let fail = |problem| Error::Tensor { role, layer, problem };
             let entry = read_entry(bytes, role, layer).map_err(fail)?;
-            if (entry.rows as usize, entry.cols as usize) != description.shape(role) {
+            if (entry.rows as usize, entry.cols as usize) != architecture.shape(role, layer) {
                 return Err(fail("its shape is not the one that the description asks for"));
             }
             if !role.is_matrix() && entry.encoding != Encoding::F32 {

@@ -13,6 +13,7 @@ pub mod avx512;
 pub mod backend;
 #[cfg(target_arch = "x86_64")]
 mod blocked;
+pub mod cells;
 #[cfg(any(feature = "conformance", test))]
 pub mod conformance;
 #[cfg(target_arch = "x86_64")]

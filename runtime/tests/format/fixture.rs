@@ -132,13 +132,13 @@ pub(crate) fn entries(description: &Description) -> Vec<TensorEntry> {
         offset = align(offset + entry.len());
         entry
     };
-    Slots::new(description).iter().map(entry).collect()
+    Slots::new(&(*description).into()).iter().map(entry).collect()
 }
 
 impl Parts {
     pub(crate) fn write(&self) -> Bytes {
         let writer = Writer {
-            description: &self.description,
+            architecture: &self.description.into(),
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,

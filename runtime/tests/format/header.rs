@@ -11,8 +11,8 @@ fn what_is_written_is_read() {
     let file = File::parse(&bytes).expect("parses");
     file.verify_payload().expect("the payload's checksum");
     assert_eq!(file.bytes(), &bytes[..]);
-    assert_eq!(file.description, parts.description);
-    assert_eq!(File::description(&bytes), Ok(parts.description));
+    assert_eq!(file.architecture, parts.description.into());
+    assert_eq!(File::architecture(&bytes), Ok(parts.description.into()));
     assert_eq!(file.tokenizer, parts.tokenizer);
     assert_eq!(file.metadata.iter().collect::<Vec<_>>(), [("licence", "MIT"), ("name", "ü")]);
     assert_eq!((file.metadata.find("name"), file.metadata.find("nam")), (Some("ü"), None));
@@ -181,12 +181,12 @@ fn a_last_section_that_ends_early_is_an_error() {
 fn the_description_is_found_without_the_rest() {
     let bytes = parts().write();
     let end = section_at(&bytes, 0) + 128;
-    assert_eq!(File::description(&bytes[..end]), Ok(parts().description));
-    assert!(File::description(&bytes[..end - 1]).is_err());
-    assert!(matches!(File::description(&bytes[..231]), Err(Error::Truncated { .. })));
+    assert_eq!(File::architecture(&bytes[..end]), Ok(parts().description.into()));
+    assert!(File::architecture(&bytes[..end - 1]).is_err());
+    assert!(matches!(File::architecture(&bytes[..231]), Err(Error::Truncated { .. })));
     let mut hostile = bytes.clone();
     put_u64(&mut hostile, ENTRIES + 8, u64::MAX);
-    assert!(matches!(File::description(&hostile), Err(Error::Section { section: "description", .. })));
+    assert!(matches!(File::architecture(&hostile), Err(Error::Section { section: "description", .. })));
 }
 
 #[test]

@@ -125,8 +125,8 @@ fn a_matrix_too_wide_for_int4_is_an_error() {
 fn data_that_cannot_be_cast_is_an_error() {
     let parts = parts();
     let data = Bytes::from(&[&[0], &parts.data[..]].concat()[..]);
-    let error =
-        Tensors::parse(&parts.description, &parts.table, &data[1..]).expect_err("not at a multiple of 64");
+    let error = Tensors::parse(&parts.description.into(), &parts.table, &data[1..])
+        .expect_err("not at a multiple of 64");
     assert!(matches!(error, Error::Misaligned { excess: 1, .. }), "{error}");
 }
 
@@ -134,7 +134,7 @@ fn data_that_cannot_be_cast_is_an_error() {
 fn floats_may_be_wider_than_any_exact_sum() {
     let wide = Description { vocabulary: 131_073, width: 1, head_bias: true, ..description() };
     let (mut end, mut table) = (0, Vec::new());
-    for (role, layer) in Slots::new(&wide).iter() {
+    for (role, layer) in Slots::new(&wide.into()).iter() {
         let (rows, cols) = wide.shape(role);
         let (rows, cols) = (rows as u32, cols as u32);
         let entry = TensorEntry { role, layer, encoding: Encoding::F32, rows, cols, offset: align(end) };
@@ -197,7 +197,7 @@ fn slots_number_the_tensors_in_order() {
     };
     let least = Description { tied: true, final_norm: false, qkv_bias: false, layers: 1, ..base };
     for (description, total) in [(base, 2 + 2 * 7 + 2), (all, 2 + 2 * 12 + 4), (least, 2 + 6)] {
-        let slots = Slots::new(&description);
+        let slots = Slots::new(&description.into());
         assert_eq!(slots.total(), total);
         let order: Vec<_> = slots.iter().collect();
         assert_eq!(order.len(), total);

@@ -164,7 +164,7 @@ fn options(model: &Model<'_>, workers: &dyn Workers) -> SessionOptions {
 
 /// Tokens from all over the vocabulary.
 fn tokens(model: &Model<'_>, count: u32) -> Vec<Token> {
-    let vocabulary = model.description().vocabulary;
+    let vocabulary = model.architecture().vocabulary();
     (0..count).map(|i| Token((vocabulary - 1) / (count - 1) * i)).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use whit::AlignedBytes;
 use whit::format::{
-    Crc32, Description, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, Writer, align,
+    Architecture, Crc32, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, Writer, align,
 };
 use whit::tokenizer::layout::Header;
 
@@ -18,14 +18,14 @@ const MOST_TOKENIZER: usize = 1 << 18;
 /// contents; `None` if the description is refused or asks for too much.
 pub fn mend(bytes: &[u8]) -> Option<AlignedBytes> {
     let [description, table, sampling, golden, metadata, tokenizer, data] = sections(bytes)?;
-    let description = Description::parse(description).ok()?;
-    let (tensor_table, data_len) = tensor_table(&description, table)?;
+    let architecture = Architecture::parse(description).ok()?;
+    let (tensor_table, data_len) = tensor_table(&architecture, table)?;
     let tokenizer = mend_tokenizer(tokenizer);
     let mut payload = tokenizer.clone();
     payload.resize(align(tokenizer.len() as u64) as usize, 0);
     payload.extend(data.iter().chain([&0]).cycle().take(data_len as usize));
     let writer = Writer {
-        description: &description,
+        architecture: &architecture,
         tensor_table: &tensor_table,
         sampling,
         golden,
@@ -64,13 +64,13 @@ fn sections(bytes: &[u8]) -> Option<[&[u8]; 7]> {
 }
 
 /// The entries that the description asks for, with encodings as `table` has them, and the length of the tensors.
-fn tensor_table(description: &Description, table: &[u8]) -> Option<(Vec<u8>, u64)> {
-    if description.layers > MOST_LAYERS {
+fn tensor_table(architecture: &Architecture, table: &[u8]) -> Option<(Vec<u8>, u64)> {
+    if architecture.layers() > MOST_LAYERS {
         return None;
     }
     let (mut entries, mut end) = (Vec::new(), 0);
-    for (i, (role, layer)) in Slots::new(description).iter().enumerate() {
-        let (rows, cols) = description.shape(role);
+    for (i, (role, layer)) in Slots::new(architecture).iter().enumerate() {
+        let (rows, cols) = architecture.shape(role, layer);
         let raw = table.get(i * TENSOR_ENTRY_LEN..).unwrap_or_default();
         let encoding = if role.is_matrix() { encoding(raw, cols) } else { Encoding::F32 };
         let offset = align(end);

@@ -124,8 +124,12 @@ fn products(r: &Report) -> String {
 }
 
 fn memory(r: &Report) -> String {
-    let peak =
-        r.peak_rss_bytes.map_or_else(|| "peak not known".to_owned(), |peak| format!("peak {}", bytes(peak)));
+    let peak = match (r.peak_rss_bytes, r.rss_before_load_bytes) {
+        (Some(peak), Some(before)) => {
+            format!("peak {}, {} of it before the file was opened", bytes(peak), bytes(before))
+        }
+        _ => "peak not known".to_owned(),
+    };
     format!(
         "{peak}; session {}, weights mapped {}",
         bytes(r.arena_bytes as u64),

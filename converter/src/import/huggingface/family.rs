@@ -5,7 +5,7 @@ use super::config::Fields;
 use super::shards::Shards;
 use crate::import::Problem;
 use crate::import::rows::Order;
-use whit::format::{Description, Role};
+use whit::format::{Architecture, Role};
 use whit::kernels::Activation;
 
 /// A matrix of the source, seen as `[rows, cols]` = `[outputs, inputs]`, or a vector with `rows` 1.
@@ -31,7 +31,7 @@ pub(super) enum Recipe {
 /// A family of models.
 pub(super) trait Family {
     /// What the model computes.
-    fn description(&self) -> &Description;
+    fn architecture(&self) -> Architecture;
 
     /// Looks at the shapes of the tensors before any is taken.
     fn look(&mut self, shards: &Shards);
@@ -69,9 +69,9 @@ pub(super) fn context(fields: &mut Fields, name: &str, default: Option<u32>) -> 
 }
 
 /// Keeps a problem for the first field of the description that is out of the format's range.
-pub(super) fn check(description: &Description, problems: &mut Vec<Problem>) {
+pub(super) fn check(architecture: &Architecture, problems: &mut Vec<Problem>) {
     if problems.is_empty()
-        && let Err(error) = description.check()
+        && let Err(error) = architecture.check()
     {
         problems.push(Problem {
             file: "config.json".to_owned(),

@@ -4,7 +4,7 @@ use super::config::{Fields, Only};
 use super::family::{Family, Part, Recipe, activation, context, in_layer};
 use super::shards::Shards;
 use crate::import::rows::Order;
-use whit::format::{Description, NormKind, NormPlace, Positions, Role};
+use whit::format::{Architecture, Description, NormKind, NormPlace, Positions, Role};
 
 /// Fields that would change the arithmetic.
 const REFUSED: [(&str, Only); 6] = [
@@ -72,8 +72,8 @@ impl Gpt2 {
 }
 
 impl Family for Gpt2 {
-    fn description(&self) -> &Description {
-        &self.description
+    fn architecture(&self) -> Architecture {
+        self.description.into()
     }
 
     /// Hugging Face stores linear weights as `[in, out]`, minGPT and nanoGPT as `[out, in]`. The fused projection is
@@ -109,9 +109,7 @@ impl Family for Gpt2 {
             Role::FinalNorm => top("ln_f.weight"),
             Role::FinalNormBias => top("ln_f.bias"),
             Role::Head => top("lm_head.weight"),
-            Role::RotaryFrequencies | Role::HeadBias => {
-                unreachable!("the description of a GPT-2 model has no such tensor")
-            }
+            _ => unreachable!("the description of a GPT-2 model has no such tensor"),
         }
     }
 

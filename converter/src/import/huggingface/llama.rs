@@ -5,7 +5,7 @@ use super::family::{Family, Part, Recipe, activation, context, in_layer};
 use super::rope;
 use super::shards::Shards;
 use crate::import::rows::Order;
-use whit::format::{Description, NormKind, NormPlace, Positions, Role};
+use whit::format::{Architecture, Description, NormKind, NormPlace, Positions, Role};
 use whit::kernels::Pairing;
 
 /// Fields that some relative of Llama has and that would change the arithmetic.
@@ -97,8 +97,8 @@ impl Llama {
 }
 
 impl Family for Llama {
-    fn description(&self) -> &Description {
-        &self.description
+    fn architecture(&self) -> Architecture {
+        self.description.into()
     }
 
     fn look(&mut self, _shards: &Shards) {}
@@ -137,11 +137,7 @@ impl Family for Llama {
             Role::FfnDownBias => in_layer("mlp.down_proj.bias"),
             Role::FinalNorm => one("norm.weight"),
             Role::Head => one("lm_head.weight"),
-            Role::Positions
-            | Role::AttentionNormBias
-            | Role::FfnNormBias
-            | Role::FinalNormBias
-            | Role::HeadBias => unreachable!("the description of a Llama model has no such tensor"),
+            _ => unreachable!("the description of a Llama model has no such tensor"),
         }
     }
 

@@ -55,6 +55,11 @@ impl Shards {
         Ok(shards)
     }
 
+    /// The names of all tensors that nobody asked for yet.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Shape of the tensor `name`, unless it is missing.
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|found| &found.shape[..])

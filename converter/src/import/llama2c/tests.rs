@@ -79,8 +79,8 @@ fn every_tensor_is_found_in_both_layouts() {
         [(legacy(true), true), (legacy(false), false), (version_1(true), true), (version_1(false), false)]
     {
         let checkpoint = import_bytes(&bytes).expect("imported");
-        assert_eq!(checkpoint.description.tied, tied);
-        assert_eq!(checkpoint.tensors.len(), Slots::new(&checkpoint.description).total());
+        assert_eq!(checkpoint.architecture.tied(), tied);
+        assert_eq!(checkpoint.tensors.len(), Slots::new(&checkpoint.architecture).total());
         for tensor in &checkpoint.tensors {
             let parts: &[(Part, usize)] = match tensor.role {
                 Role::Embedding => &[(Embedding, 60)],
@@ -106,7 +106,7 @@ fn every_tensor_is_found_in_both_layouts() {
 #[test]
 fn the_description_is_that_of_a_llama() {
     let checkpoint = import_bytes(&legacy(true)).expect("imported");
-    let model = checkpoint.description;
+    let model = *checkpoint.architecture.transformer().expect("one");
     assert_eq!((model.vocabulary, model.width, model.layers, model.hidden), (5, 12, 2, 10));
     assert_eq!((model.heads, model.kv_heads, model.head_width, model.context), (3, 1, 4, 7));
     assert_eq!((model.rotary_width, model.attention_scale, model.epsilon), (4, 0.5, 1e-5));
