@@ -21,20 +21,65 @@ pub(super) fn vectorized<R>(job: impl FnOnce() -> R) -> R {
     arch().dispatch(job)
 }
 
+/// Sixteen numbers: loops over them become whole vectors, where loops over many slices at once stay scalar, because
+/// compilers do not see that the slices are apart.
+pub(super) type Lanes = [f32; LANES];
+
+/// f(l) for every lane.
+#[inline(always)]
+pub(super) fn lanes(mut f: impl FnMut(usize) -> f32) -> Lanes {
+    let mut lanes = [0.0; LANES];
+    for l in 0..LANES {
+        lanes[l] = f(l);
+    }
+    lanes
+}
+
+/// f of every lane. (`map` of arrays may stay a call, and then is not compiled for the vectors.)
+#[inline(always)]
+pub(super) fn each(x: Lanes, f: impl Fn(f32) -> f32) -> Lanes {
+    lanes(
+        #[inline(always)]
+        |l| f(x[l]),
+    )
+}
+
+/// Elements `at ..` of `x`, zeros beyond the last.
+#[inline(always)]
+pub(super) fn load(x: &[f32], at: usize) -> Lanes {
+    if let Some(lanes) = x[at..].first_chunk() {
+        return *lanes;
+    }
+    let mut lanes = [0.0; LANES];
+    lanes[..x.len() - at].copy_from_slice(&x[at..]);
+    lanes
+}
+
+/// Writes `lanes` to elements `at ..` of `x`, as far as there are.
+#[inline(always)]
+pub(super) fn save(x: &mut [f32], at: usize, lanes: Lanes) {
+    if let Some(own) = x[at..].first_chunk_mut() {
+        *own = lanes;
+    } else {
+        let len = x.len() - at;
+        x[at..].copy_from_slice(&lanes[..len]);
+    }
+}
+
 /// Σ f(i) for `i` below `len`: element `i` in lane `i mod 16`, then the runtime's fixed tree.
 #[inline(always)]
 pub(super) fn sum_by(len: usize, f: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = [0.0; LANES];
+    let mut sums = [0.0; LANES];
     let whole = len / LANES * LANES;
     for start in (0..whole).step_by(LANES) {
         for l in 0..LANES {
-            lanes[l] += f(start + l);
+            sums[l] += f(start + l);
         }
     }
     for i in whole..len {
-        lanes[i % LANES] += f(i);
+        sums[i % LANES] += f(i);
     }
-    fold(lanes)
+    fold(sums)
 }
 
 /// Σ aᵢ bᵢ in 16 lanes; the slices must be equally long.

@@ -7,9 +7,10 @@ use crate::train::gradients::GradientId::Whole;
 use crate::train::parameters::ParameterId;
 use crate::train::pool::{Buffer, Pool};
 use crate::train::quantize::round_rows;
-use crate::train::simd::vectorized;
+use crate::train::simd::{lanes, load, save, vectorized};
 use crate::train::tape::{Operation, Tape, Tensor, Var};
 use whit::math;
+use whit::tensor::LANES;
 
 struct Gru {
     gates: Var,
@@ -85,12 +86,19 @@ fn forward_step(width: usize, gates: &mut [f32], recurrent: &[f32], before: &[f3
             let states = before.chunks_exact(width).zip(after.chunks_exact_mut(width));
             for ((gates, recurrent), (before, after)) in gates.zip(states) {
                 let [r, z, n] = three(gates, width);
-                for j in 0..width {
-                    let reset = math::sigmoid(r[j] + recurrent[j]);
-                    let keep = math::sigmoid(z[j] + recurrent[width + j]);
-                    let new = math::tanh(n[j] + reset * recurrent[2 * width + j]);
-                    (r[j], z[j], n[j]) = (reset, keep, new);
-                    after[j] = (1.0 - keep) * new + keep * before[j];
+                let (of_r, of_z, of_n) =
+                    (&recurrent[..width], &recurrent[width..2 * width], &recurrent[2 * width..]);
+                for at in (0..width).step_by(LANES) {
+                    let (a, b, c) = (load(of_r, at), load(of_z, at), load(of_n, at));
+                    let (reset, keep, new) = (load(r, at), load(z, at), load(n, at));
+                    let reset = lanes(|l| math::sigmoid(reset[l] + a[l]));
+                    let keep = lanes(|l| math::sigmoid(keep[l] + b[l]));
+                    let new = lanes(|l| math::tanh(new[l] + reset[l] * c[l]));
+                    let before = load(before, at);
+                    save(after, at, lanes(|l| (1.0 - keep[l]) * new[l] + keep[l] * before[l]));
+                    save(r, at, reset);
+                    save(z, at, keep);
+                    save(n, at, new);
                 }
             }
         },
@@ -113,15 +121,20 @@ fn backward_step(
             let states = before.chunks_exact(width).zip(of_state.chunks_exact_mut(width));
             for ((gates, recurrent), (before, of_state)) in gates.zip(states) {
                 let [r, z, n] = three(gates, width);
-                for j in 0..width {
-                    let (reset, keep, new, of) = (r[j], z[j], n[j], of_state[j]);
-                    let of_new = of * (1.0 - keep) * (1.0 - new * new);
-                    let of_reset = of_new * recurrent[2 * width + j] * reset * (1.0 - reset);
-                    let of_keep = of * (before[j] - new) * keep * (1.0 - keep);
-                    (r[j], z[j], n[j]) = (of_reset, of_keep, of_new);
-                    (recurrent[j], recurrent[width + j]) = (of_reset, of_keep);
-                    recurrent[2 * width + j] = of_new * reset;
-                    of_state[j] = of * keep;
+                let [to_r, to_z, to_n] = three(recurrent, width);
+                for at in (0..width).step_by(LANES) {
+                    let (reset, keep, new) = (load(r, at), load(z, at), load(n, at));
+                    let (of, before, product) = (load(of_state, at), load(before, at), load(to_n, at));
+                    let of_new = lanes(|l| of[l] * (1.0 - keep[l]) * (1.0 - new[l] * new[l]));
+                    let of_reset = lanes(|l| of_new[l] * product[l] * reset[l] * (1.0 - reset[l]));
+                    let of_keep = lanes(|l| of[l] * (before[l] - new[l]) * keep[l] * (1.0 - keep[l]));
+                    for (gate, of) in [(&mut *r, of_reset), (z, of_keep), (n, of_new)] {
+                        save(gate, at, of);
+                    }
+                    save(to_r, at, of_reset);
+                    save(to_z, at, of_keep);
+                    save(to_n, at, lanes(|l| of_new[l] * reset[l]));
+                    save(of_state, at, lanes(|l| of[l] * keep[l]));
                 }
             }
         },

@@ -5,9 +5,10 @@ use crate::train::gradients::GradientId::Whole;
 use crate::train::parameters::ParameterId;
 use crate::train::pool::{Buffer, Pool};
 use crate::train::quantize::round_rows;
-use crate::train::simd::vectorized;
+use crate::train::simd::{each, lanes, load, save, vectorized};
 use crate::train::tape::{Operation, Tape, Tensor, Var};
 use whit::math;
+use whit::tensor::LANES;
 
 struct Lstm {
     gates: Var,
@@ -78,14 +79,19 @@ fn forward_step(width: usize, gates: &mut [f32], before: &[f32], after: &mut [f3
             let outs = after.chunks_exact_mut(width).zip(out.chunks_exact_mut(width));
             for ((gates, before), (after, out)) in rows.zip(outs) {
                 let [i, f, g, o] = four(gates, width);
-                for j in 0..width {
-                    let input = math::sigmoid(i[j]);
-                    let forget = math::sigmoid(f[j]);
-                    let candidate = math::tanh(g[j]);
-                    let output = math::sigmoid(o[j]);
-                    (i[j], f[j], g[j], o[j]) = (input, forget, candidate, output);
-                    after[j] = forget * before[j] + input * candidate;
-                    out[j] = output * math::tanh(after[j]);
+                for at in (0..width).step_by(LANES) {
+                    let input = each(load(i, at), math::sigmoid);
+                    let forget = each(load(f, at), math::sigmoid);
+                    let candidate = each(load(g, at), math::tanh);
+                    let output = each(load(o, at), math::sigmoid);
+                    let before = load(before, at);
+                    let cell = lanes(|l| forget[l] * before[l] + input[l] * candidate[l]);
+                    save(after, at, cell);
+                    save(out, at, lanes(|l| output[l] * math::tanh(cell[l])));
+                    save(i, at, input);
+                    save(f, at, forget);
+                    save(g, at, candidate);
+                    save(o, at, output);
                 }
             }
         },
@@ -111,15 +117,18 @@ fn backward_step(
                 rows.zip(cells).zip(of_cell.chunks_exact_mut(width))
             {
                 let [i, f, g, o] = four(gates, width);
-                for j in 0..width {
-                    let (input, forget, candidate, output) = (i[j], f[j], g[j], o[j]);
-                    let shown = math::tanh(after[j]);
-                    let of = of_cell[j] + of_out[j] * output * (1.0 - shown * shown);
-                    i[j] = of * candidate * input * (1.0 - input);
-                    f[j] = of * before[j] * forget * (1.0 - forget);
-                    g[j] = of * input * (1.0 - candidate * candidate);
-                    o[j] = of_out[j] * shown * output * (1.0 - output);
-                    of_cell[j] = of * forget;
+                for at in (0..width).step_by(LANES) {
+                    let (input, forget) = (load(i, at), load(f, at));
+                    let (candidate, output) = (load(g, at), load(o, at));
+                    let (of_out, before) = (load(of_out, at), load(before, at));
+                    let shown = each(load(after, at), math::tanh);
+                    let of = load(of_cell, at);
+                    let of = lanes(|l| of[l] + of_out[l] * output[l] * (1.0 - shown[l] * shown[l]));
+                    save(i, at, lanes(|l| of[l] * candidate[l] * input[l] * (1.0 - input[l])));
+                    save(f, at, lanes(|l| of[l] * before[l] * forget[l] * (1.0 - forget[l])));
+                    save(g, at, lanes(|l| of[l] * input[l] * (1.0 - candidate[l] * candidate[l])));
+                    save(o, at, lanes(|l| of_out[l] * shown[l] * output[l] * (1.0 - output[l])));
+                    save(of_cell, at, lanes(|l| of[l] * forget[l]));
                 }
             }
         },
