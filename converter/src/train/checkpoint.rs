@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use whit::format::{Crc32, Role};
+use whit::format::{Architecture, Crc32, Role};
 use whit::kernels::Activation;
 
 const CONFIG: &str = "config.json";
@@ -254,7 +254,14 @@ fn read_recurrent(json: &Value, cell: Cell) -> Result<Recurrent, TrainError> {
 fn read_transformer(checkpoint: &Checkpoint<'_>, json: &Value) -> Result<Transformer, TrainError> {
     let theta = [&json["rope_theta"], &json["rope_parameters"]["rope_theta"]];
     let rope_theta = theta.into_iter().find_map(Value::as_f64).unwrap_or(10_000.0);
-    let transformer = Transformer { description: checkpoint.description, rope_theta };
+    let Architecture::Transformer(description) = checkpoint.architecture else {
+        return Err(TrainError::Config {
+            field: "model_type",
+            expected: "that of a transformer, `lstm` or `gru`".to_owned(),
+            found: json["model_type"].to_string(),
+        });
+    };
+    let transformer = Transformer { description, rope_theta };
     transformer.family()?;
     let rotary = checkpoint.tensors.iter().find(|tensor| tensor.role == Role::RotaryFrequencies);
     let expected = transformer.frequencies();
