@@ -215,7 +215,7 @@ fn encode(model: &Model<'_>, prompt: &str, file: &ModelFile) -> Result<Vec<Token
     };
     tokens.truncate(count);
     if tokens.is_empty() {
-        let begin = tokenizer.bos().or(tokenizer.eos()).or_else(|| new_line(&tokenizer));
+        let begin = tokenizer.bos().or(tokenizer.eos()).or_else(|| new_line(tokenizer));
         tokens.push(begin.ok_or_else(|| file.fail(&Error::NothingToContinue))?);
     }
     Ok(tokens)

@@ -21,7 +21,7 @@ use std::thread::available_parallelism;
 /// Tokens of a row where neither the model nor the user says how many.
 const BPTT: usize = 64;
 
-/// Train a small model on text, to a checkpoint directory for `whit import`, `whit run` and other tools
+/// Train a small model on text, to a checkpoint directory for `whit import` and other tools
 ///
 /// The directory gets model.safetensors (the model that was best on the validation text), config.json, tokenizer.json and
 /// metrics.jsonl (for `whit plot`); its folder training holds the last step, for --resume. The same text, options and seed
@@ -31,10 +31,10 @@ const BPTT: usize = 64;
 /// no_gain, stopped), best and test (step, loss in nats per token, bits_per_byte), seconds, peak_rss_bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  whit train poems.txt -o poems                       a transformer of characters, 250 000 parameters
-  whit train poems.txt -o poems --resume              go on after an interruption
+  whit train poems.txt -o poems            a transformer of characters, 250 000 parameters
+  whit train poems.txt -o poems --resume   go on after an interruption
   whit train poems.txt -o pocket --arch lstm --preset 50k --qat int4
-  whit train stories.txt -o stories --tokenizer bpe:1024 --split '<|endoftext|>' --preset 1m --epochs 3
+  whit train stories.txt -o stories --tokenizer bpe:1024 --split '<|endoftext|>' --epochs 3
   whit train mine.txt -o mine --init stories --learning-rate 3e-4 --steps 500")]
 pub(super) struct Args {
     /// The text to learn from; of several files, one after the other
@@ -198,11 +198,11 @@ fn setup(args: &Args, tokenized: Tokenized) -> Result<Setup, Failure> {
     };
     let recipe = Recipe {
         model: config,
-        init,
+        init_crc32: init,
         tokenizer: if init.is_some() { "given".to_owned() } else { args.text.tokenizer.to_string() },
         separator: args.text.split.clone(),
         shares: Shares { validation: args.text.valid_share, test: args.text.test_share },
-        text,
+        text_crc32: text,
         seed: training.seed,
         rows: windows.rows,
         cols: windows.cols,

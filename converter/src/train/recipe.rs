@@ -45,7 +45,7 @@ pub struct Recipe {
     /// The model, as its config.json.
     pub model: Value,
     /// CRC-32 of the weights that training began with, where they are not random.
-    pub init: Option<u32>,
+    pub init_crc32: Option<u32>,
     /// How text becomes tokens, as the command line has it.
     pub tokenizer: String,
     /// The text between two documents.
@@ -53,7 +53,7 @@ pub struct Recipe {
     /// What is kept from training.
     pub shares: Shares,
     /// CRC-32 of all tokens.
-    pub text: u32,
+    pub text_crc32: u32,
     /// Names the random numbers.
     pub seed: u64,
     /// Rows of a batch.
@@ -143,11 +143,11 @@ mod tests {
     fn recipe() -> Recipe {
         Recipe {
             model: serde_json::json!({"hidden_size": 48}),
-            init: None,
+            init_crc32: None,
             tokenizer: "chars".into(),
             separator: None,
             shares: Shares { validation: 0.1, test: 0.0 },
-            text: 7,
+            text_crc32: 7,
             seed: 1,
             rows: 4,
             cols: 16,

@@ -65,7 +65,7 @@ pub enum Event {
         step: u64,
         /// Mean loss of the steps since the last record.
         loss: f64,
-        /// Over the last seconds.
+        /// Since this process began to train, by the wall clock, validations and saves included.
         tokens_per_s: f64,
     },
     /// The model was measured on the validation text.
@@ -187,11 +187,11 @@ impl Run {
             let step = self.progress.step;
             stopped |= observe(&self.speed.event(step)).is_break();
             let Recipe { eval_every, steps, .. } = self.progress.recipe;
-            if step.is_multiple_of(eval_every) || step == steps {
-                if let Some(event) = self.validate()? {
-                    save |= matches!(event, Event::Validation { best: true, .. });
-                    stopped |= observe(&event).is_break();
-                }
+            if (step.is_multiple_of(eval_every) || step == steps)
+                && let Some(event) = self.validate()?
+            {
+                save = matches!(event, Event::Validation { best: true, .. });
+                stopped |= observe(&event).is_break();
             }
             if save || stopped || step.is_multiple_of(save_every) || self.end().is_some() {
                 self.save()?;

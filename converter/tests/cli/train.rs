@@ -224,6 +224,26 @@ fn fine_tuning_begins_where_the_other_model_was() {
 }
 
 #[test]
+fn training_ends_where_validation_finds_no_gain_and_the_best_model_stays() {
+    let folder = folder();
+    let steps = ["--steps", "90", "--eval-every", "3", "--patience", "2", "--valid", "other.txt", "--json"];
+    // A few good steps, and then ones far too large.
+    let rate = ["--learning-rate", "0.5", "--warmup", "60", "--kv-heads", "2"];
+    let report = json(folder.path(), &train("wild", &[&steps[..], &rate].concat()));
+    assert_eq!(report["end"], "no_gain");
+    let [last, best] = [&report["steps"], &report["best"]["step"]].map(|step| step.as_u64().unwrap());
+    assert_eq!(last, best + 6);
+    succeed(folder.path(), &["import", "wild", "--weights", "f32"]);
+    let found = json(folder.path(), &["eval", "wild.whit", "--text", "other.txt", "--json"]);
+    let [kept, found] = [&report["best"]["loss"], &found["nats_per_token"]].map(|x| x.as_f64().unwrap());
+    assert!((kept - found).abs() < 1e-3, "{kept} {found}");
+    let rate = ["--learning-rate", "1e30", "--clip", "0", "--warmup", "0", "--steps", "9"];
+    let said = say(folder.path(), &train("no-number", &rate));
+    let advice = "expected a loss, found no number; lower --learning-rate";
+    assert!(said.code == 1 && said.stderr.contains(advice), "{}", said.stderr);
+}
+
+#[test]
 fn documents_have_a_token_between_them_and_the_test_share_is_scored() {
     let folder = folder();
     let stories: String = (0..30).map(|story| sentences(3, story) + "<|end|>\n").collect();

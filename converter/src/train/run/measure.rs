@@ -50,20 +50,20 @@ pub(super) struct Speed {
     /// Of those.
     mean: f64,
     since: Instant,
-    /// Of the last whole stretch between two records.
-    tokens_per_s: f64,
+    /// Since the clock began.
+    done: u64,
 }
 
 impl Speed {
     pub(super) fn new(before: f64, tokens: usize) -> Self {
         let now = Instant::now();
-        Self { before, start: now, tokens, losses: 0.0, steps: 0, mean: 0.0, since: now, tokens_per_s: 0.0 }
+        Self { before, start: now, tokens, losses: 0.0, steps: 0, mean: 0.0, since: now, done: 0 }
     }
 
     /// The clock begins.
     pub(super) fn start(&mut self) {
         self.start = Instant::now();
-        self.since = self.start;
+        (self.since, self.done) = (self.start, 0);
     }
 
     /// Since the run began, pauses left out.
@@ -76,13 +76,16 @@ impl Speed {
         self.losses += loss;
         self.steps += 1;
         self.mean = self.losses / self.steps as f64;
-        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
-        self.tokens_per_s = (self.steps as usize * self.tokens) as f64 / seconds;
+        self.done += 1;
     }
 
     /// What is told of a step.
     pub(super) fn event(&self, step: u64) -> Event {
-        Event::Step { step, loss: self.mean, tokens_per_s: self.tokens_per_s }
+        Event::Step { step, loss: self.mean, tokens_per_s: self.tokens_per_s(self.done, self.start) }
+    }
+
+    fn tokens_per_s(&self, steps: u64, since: Instant) -> f64 {
+        (steps as usize * self.tokens) as f64 / since.elapsed().as_secs_f64().max(1e-9)
     }
 
     /// The record of the steps since the last one, which ends here.
@@ -93,7 +96,7 @@ impl Speed {
             loss: self.mean,
             learning_rate,
             gradient_norm,
-            tokens_per_s: self.tokens_per_s,
+            tokens_per_s: self.tokens_per_s(self.steps, self.since),
             seconds: self.seconds(),
         };
         (self.losses, self.steps, self.since) = (0.0, 0, Instant::now());

@@ -1,8 +1,7 @@
-//! The trainer against the published worked examples: merges learned from counted words, learning rates.
+//! The tokenizers' trainer against the published worked examples: merges learned from counted words.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use whit_converter::train::schedule::{Decay, Schedule};
 use whit_converter::train::tokenizer::{Learned, Ties, learn};
 use whit_tests::examples::{examples, list, number};
 
@@ -54,30 +53,4 @@ fn merges_are_learned_as_the_examples_show() {
         let expected: Vec<_> = list(&expected["counts"]).iter().map(|count| number(count) as u64).collect();
         assert_eq!(counts, expected, "{}", example["id"]);
     }
-}
-
-fn assert_rates(area: &str, decay: Decay) {
-    for example in examples(area).into_iter().flatten() {
-        let inputs = &example["inputs"];
-        let schedule = Schedule {
-            peak: number(&inputs["peak"]),
-            least: inputs.get("minimum").map_or(0.0, number),
-            warmup: number(&inputs["warmup"]) as u64,
-            total: number(&inputs["total"]) as u64,
-            decay,
-        };
-        for (step, expected) in list(&inputs["steps"]).iter().zip(list(&example["expected"]["lr"])) {
-            let (found, expected) = (schedule.rate(number(step) as u64), number(expected));
-            assert!(
-                (found - expected).abs() <= number(&example["tolerance"]),
-                "{step}: {found}, not {expected}"
-            );
-        }
-    }
-}
-
-#[test]
-fn learning_rates_are_those_of_the_examples() {
-    assert_rates("train.lr_cosine", Decay::Cosine);
-    assert_rates("train.lr_linear", Decay::Linear);
 }
