@@ -15,7 +15,7 @@ mod tests;
 pub(super) use activation::activate;
 pub(super) use attention::{Heads, Rotary, attend};
 pub(super) use dropout::{add, dropout};
-pub(super) use embedding::{embed, embed_positions};
+pub(super) use embedding::{embed, embed_positions, gather};
 pub(super) use gru::gru;
 pub(super) use linear::linear;
 pub use loss::IGNORED;

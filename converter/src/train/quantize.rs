@@ -146,7 +146,10 @@ fn round_i8(weights: &[f32], cols: usize, out: &mut [f32]) {
 fn round_i4(weights: &[f32], cols: usize, group: usize, out: &mut [f32], mut cut: impl FnMut(usize)) {
     let (mut scale, mut data) = ([0.0; LANES], vec![0; MatrixI4::data_len(LANES, cols)]);
     let mut groups = vec![0; MatrixI4::group_scale_len(LANES, cols, group)];
-    pack_block_i4(weights, cols, group, &mut scale, &mut groups, &mut data);
+    vectorized(
+        #[inline(always)]
+        || pack_block_i4(weights, cols, group, &mut scale, &mut groups, &mut data),
+    );
     let matrix = MatrixI4::new(weights.len() / cols, cols, group, &scale, &groups, &data).expect("one block");
     read_back(&Matrix::I4(matrix), cols, out);
     for (i, &weight) in weights.iter().enumerate() {

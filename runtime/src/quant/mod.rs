@@ -50,11 +50,13 @@ pub fn pack_f16(weights: &[f32], out: &mut [u16]) {
 }
 
 /// Largest magnitude of `weights`; 0 for none.
+#[inline(always)]
 fn absmax(weights: &[f32]) -> f32 {
     weights.iter().fold(0.0, |most, weight| if weight.abs() > most { weight.abs() } else { most })
 }
 
 /// The rows of one block, 1 to [`LANES`], of `cols` weights each.
+#[inline(always)]
 fn block_rows<T>(rows: &[T], cols: usize) -> impl Iterator<Item = &[T]> {
     assert!(cols > 0 && rows.len().is_multiple_of(cols), "whole rows");
     assert!((1..=LANES).contains(&(rows.len() / cols)), "1 to 16 rows");

@@ -1,4 +1,4 @@
-//! Rows looked up by token, and learned rows added by position.
+//! Rows looked up by token, of parameters and of values, and learned rows added by position.
 
 use super::add_to;
 use crate::train::gradients::GradientId::{TiedRows, Whole};
@@ -35,6 +35,39 @@ impl Operation for Embedding {
                 add_to(&mut sum[token as usize * width..][..width], gradient);
             }
         });
+        tape.pool.give(gradient);
+    }
+
+    fn discard(self: Box<Self>, _: &mut Pool) {}
+}
+
+struct Gather {
+    x: Var,
+    tokens: Vec<u32>,
+}
+
+/// Rows of `x` by token: with all tokens' rows in `x`, what comes of a token is computed once, however often it occurs.
+///
+/// # Panics
+/// If a token has no row.
+pub(in crate::train) fn gather(tape: &mut Tape<'_>, x: Var, tokens: Vec<u32>) -> Var {
+    let cols = tape.value(x).cols;
+    let mut out = tape.pool.take(tokens.len() * cols);
+    let data = &tape.value(x).data;
+    for (&token, out) in tokens.iter().zip(out.chunks_exact_mut(cols)) {
+        out.copy_from_slice(&data[token as usize * cols..][..cols]);
+    }
+    tape.push(Tensor { rows: tokens.len(), cols, data: out }, Gather { x, tokens })
+}
+
+impl Operation for Gather {
+    fn backward(self: Box<Self>, tape: &mut Tape<'_>, gradient: Buffer) {
+        let Tensor { rows, cols, .. } = *tape.value(self.x);
+        let mut of_x = tape.pool.zeros(rows * cols);
+        for (&token, gradient) in self.tokens.iter().zip(gradient.chunks_exact(cols)) {
+            add_to(&mut of_x[token as usize * cols..][..cols], gradient);
+        }
+        tape.add_gradient(self.x, of_x);
         tape.pool.give(gradient);
     }
 

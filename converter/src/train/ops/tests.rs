@@ -110,6 +110,17 @@ fn embedding_with_repeated_tokens_positions_and_tied_head() {
 }
 
 #[test]
+fn gathered_rows() {
+    let mut builder = Builder::new(10);
+    let x = table(&mut builder, 3, 9);
+    let forward = |tape: &mut Tape<'_>| {
+        let x = all(tape, x);
+        gather(tape, x, vec![2, 0, 2, 1, 2])
+    };
+    Case { builder, rows: 5, forward: &forward }.check();
+}
+
+#[test]
 fn both_norms_with_and_without_bias() {
     for (kind, biased) in [(NormKind::Rms, false), (NormKind::Rms, true), (NormKind::Layer, true)] {
         let mut builder = Builder::new(3);
