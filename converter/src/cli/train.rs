@@ -192,10 +192,7 @@ fn setup(args: &Args, tokenized: Tokenized) -> Result<Setup, Failure> {
     let text = tokenized.checksum();
     let training = &args.training;
     let steps = training.steps(windows.round(tokenized.corpus.training.ids.len()));
-    let width = match model.config() {
-        Config::Transformer(transformer) => transformer.description.width,
-        Config::Recurrent(recurrent) => recurrent.width,
-    };
+    let learning_rate = training.learning_rate(model.config());
     let recipe = Recipe {
         model: config,
         init_crc32: init,
@@ -207,7 +204,7 @@ fn setup(args: &Args, tokenized: Tokenized) -> Result<Setup, Failure> {
         rows: windows.rows,
         cols: windows.cols,
         steps,
-        learning_rate: training.learning_rate(width),
+        learning_rate,
         warmup: training.warmup.unwrap_or((steps / 20).min(200)),
         decay: Fall::from(training.decay),
         weight_decay: training.weight_decay,
