@@ -6,15 +6,22 @@
 //! positions × head, its values one of head × positions, and each query's weights are two int8 digits.
 #![allow(unsafe_code, reason = "workers take disjoint heads, tokens, scratch memory and columns")]
 
+mod queries;
+mod scratch;
+
 use crate::cache::{Cache, SharedCache, Side};
 use crate::format::Description;
 use crate::kernels::Kernels;
 use crate::kernels::lanes::{self, Softmax};
-use crate::layout::{Layout, Quantized};
-use crate::ops::{SharedQuantized, worth_elements};
-use crate::parallel::{Columns, Shared, Workers, over_units, share, worth};
+use crate::layout::Layout;
+use crate::ops::worth_elements;
+use crate::parallel::{Columns, Workers, over_units, worth};
 use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
+pub(crate) use queries::Chunk;
+use queries::{Plan, Queries, Query};
+pub(crate) use scratch::Scratch;
+use scratch::{Workplace, Workplaces};
 
 /// Positions in a span. Spans start at multiples of it, so that what a query sums up, and in which order, does not
 /// depend on the tokens beside it. It decides bits: `ARITHMETIC.md` names it.
@@ -22,39 +29,6 @@ pub(crate) const SPAN: usize = 256;
 
 /// Most queries that are worked on together.
 pub(crate) const QUERIES: usize = 32;
-
-/// Memory in which attention works, for all workers.
-#[derive(Debug)]
-pub(crate) struct Scratch<'a> {
-    pub(crate) scores: &'a mut [f32],
-    pub(crate) queries: Quantized<'a>,
-    pub(crate) weights: Quantized<'a>,
-    pub(crate) values: &'a mut [f32],
-    /// Row scales of a matrix without any.
-    pub(crate) ones: &'a mut [f32],
-}
-
-/// One chunk of tokens in one layer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk<'a> {
-    pub(crate) layer: usize,
-    /// Position of the chunk's first token.
-    pub(crate) position: usize,
-    pub(crate) tokens: usize,
-    /// Rotated and scaled queries, rotated keys, values: `[tokens][stride]`.
-    pub(crate) qkv: &'a [f32],
-    pub(crate) stride: usize,
-}
-
-/// What one worker works in.
-struct Workplace<'a> {
-    scores: &'a mut [f32],
-    span: usize,
-    queries: Quantized<'a>,
-    weights: Quantized<'a>,
-    values: &'a mut [f32],
-    ones: &'a [f32],
-}
 
 /// Puts the chunk's keys and values into the cache and writes every token's attention output (all query heads) to
 /// `out`, `[tokens][out_stride]`.
@@ -88,42 +62,7 @@ pub(crate) fn attend<K: Kernels>(
     });
 }
 
-/// What every worker knows about the attention of a chunk.
-#[derive(Clone, Copy)]
-struct Plan<'a> {
-    chunk: Chunk<'a>,
-    kv_heads: usize,
-    /// Queries that share a key/value head.
-    group: usize,
-    /// Width of a head.
-    width: usize,
-    /// Positions that a token sees, 0 for all.
-    window: usize,
-    /// Tokens worked on together.
-    tile: usize,
-    /// Queries of a token and key/value head worked on together.
-    members: usize,
-    /// Key/value heads worked on together.
-    heads: usize,
-}
-
-impl<'a> Plan<'a> {
-    fn new(description: &Description, layout: &Layout, chunk: Chunk<'a>) -> Self {
-        let kv_heads = description.kv_heads as usize;
-        let group = description.heads as usize / kv_heads;
-        let tile = (layout.queries / group).max(1);
-        Self {
-            chunk,
-            kv_heads,
-            group,
-            width: description.head_width as usize,
-            window: description.window as usize,
-            tile,
-            members: group.min(layout.queries),
-            heads: layout.queries / (group * chunk.tokens.min(tile)),
-        }
-    }
-
+impl Plan<'_> {
     /// Puts the chunk's keys and values into the cache.
     fn store<K: Kernels>(&self, kernels: K, workers: &dyn Workers, cache: &SharedCache<'_>) {
         let (chunk, width, kv_heads) = (self.chunk, self.width, self.kv_heads);
@@ -140,154 +79,9 @@ impl<'a> Plan<'a> {
             }
         });
     }
-
-    /// Tiles of tokens in the chunk.
-    fn tiles(&self) -> usize {
-        self.chunk.tokens.div_ceil(self.tile)
-    }
-
-    /// Multiplications in the products with all keys and values, roughly.
-    fn work(&self) -> usize {
-        let (chunk, heads) = (self.chunk, self.kv_heads * self.group);
-        (3 * self.width * heads).saturating_mul(chunk.tokens).saturating_mul(chunk.position + chunk.tokens)
-    }
-
-    /// In how many units `workers` share out the work: tiles of each key/value head, or of a single tile its queries.
-    fn units(&self, workers: usize) -> usize {
-        if self.tiles() > 1 { self.tiles() * self.kv_heads } else { workers.min(self.group * self.kv_heads) }
-    }
-
-    /// The queries of unit `unit` of `units`. Of tiles in order of their tokens: who takes the first, which see least,
-    /// is free the sooner for others.
-    fn each(&self, unit: usize, units: usize, mut visit: impl FnMut(&Queries<'a>)) {
-        let (tokens, group, kv_heads) = (self.chunk.tokens, self.group, self.kv_heads);
-        if self.tiles() > 1 {
-            let first = unit / kv_heads * self.tile;
-            return self.members(first..tokens.min(first + self.tile), unit % kv_heads, 0..group, &mut visit);
-        }
-        let own = share(kv_heads * group, unit, units);
-        let mut next = own.start;
-        while next < own.end {
-            let (kv_head, member) = (next / group, next % group);
-            // Whole key/value heads together: what one head's steps wait for, the others' fill.
-            let whole = if member == 0 { ((own.end - next) / group).min(self.heads) } else { 0 };
-            if whole > 0 {
-                visit(&Queries {
-                    plan: *self,
-                    tokens: 0..tokens,
-                    kv_heads: kv_head..kv_head + whole,
-                    members: 0..group,
-                });
-                next += whole * group;
-            } else {
-                let members = member..group.min(member + own.end - next);
-                next += members.len();
-                self.members(0..tokens, kv_head, members, &mut visit);
-            }
-        }
-    }
-
-    /// Those queries of one key/value head, as many at a time as are worked on together.
-    fn members(
-        &self,
-        tokens: Range<usize>,
-        kv_head: usize,
-        members: Range<usize>,
-        visit: &mut impl FnMut(&Queries<'a>),
-    ) {
-        for first in members.clone().step_by(self.members) {
-            let members = first..members.end.min(first + self.members);
-            visit(&Queries { plan: *self, tokens: tokens.clone(), kv_heads: kv_head..kv_head + 1, members });
-        }
-    }
 }
 
-/// Queries of some tokens that share one key/value head, or all of some tokens that share one of several.
-struct Queries<'a> {
-    plan: Plan<'a>,
-    tokens: Range<usize>,
-    kv_heads: Range<usize>,
-    /// Which of the queries that share a head.
-    members: Range<usize>,
-}
-
-/// One of them.
-struct Query {
-    /// Which of them.
-    number: usize,
-    /// Its key/value head in the cache.
-    head: usize,
-    /// Which of their tokens.
-    token: usize,
-    columns: Range<usize>,
-}
-
-impl<'a> Queries<'a> {
-    /// The heads' numbers in the cache, each with its queries' numbers.
-    fn heads(&self) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
-        let (first, each) =
-            (self.plan.chunk.layer * self.plan.kv_heads + self.kv_heads.start, self.of_head());
-        (0..self.kv_heads.len()).map(move |head| (first + head, head * each..(head + 1) * each))
-    }
-
-    /// Queries of each head.
-    fn of_head(&self) -> usize {
-        self.tokens.len() * self.members.len()
-    }
-
-    fn count(&self) -> usize {
-        self.kv_heads.len() * self.of_head()
-    }
-
-    /// Columns of all these queries, and of their outputs.
-    fn columns(&self) -> Range<usize> {
-        let (group, width) = (self.plan.group, self.plan.width);
-        let start = (self.kv_heads.start * group + self.members.start) * width;
-        let end = ((self.kv_heads.end - 1) * group + self.members.end) * width;
-        start..end
-    }
-
-    /// Each query, in order of its number.
-    fn iter(&self) -> impl Iterator<Item = Query> + use<> {
-        let (tokens, members, width) = (self.tokens.len(), self.members.len(), self.plan.width);
-        let group = self.plan.group * width;
-        let mut head = self.plan.chunk.layer * self.plan.kv_heads + self.kv_heads.start;
-        let (mut token, mut member, mut at) = (0, 0, self.columns().start);
-        // Counted on: divisions by the number of members were 4 % of a token of stories260K.
-        (0..self.count()).map(move |number| {
-            if member == members {
-                (token, member) = (token + 1, 0);
-                if token == tokens {
-                    (token, head, at) = (0, head + 1, at + group);
-                }
-            }
-            let column = at + member * width;
-            member += 1;
-            Query { number, head, token, columns: column..column + width }
-        })
-    }
-
-    fn elements(&self, query: &Query) -> &'a [f32] {
-        let chunk = self.plan.chunk;
-        &chunk.qkv[(self.tokens.start + query.token) * chunk.stride..][query.columns.clone()]
-    }
-
-    /// The positions that `token` sees.
-    fn seen(&self, token: usize) -> Range<usize> {
-        let end = self.plan.chunk.position + self.tokens.start + token + 1;
-        let start = if self.plan.window == 0 { 0 } else { end.saturating_sub(self.plan.window) };
-        start..end
-    }
-
-    /// Those queries that see anything of `span`, with what they see of it.
-    fn seeing(&self, span: Range<usize>) -> impl Iterator<Item = (Query, Range<usize>)> {
-        self.iter().filter_map(move |query| {
-            let seen = self.seen(query.token);
-            let seen = seen.start.max(span.start)..seen.end.min(span.end);
-            (!seen.is_empty()).then_some((query, seen))
-        })
-    }
-
+impl Queries<'_> {
     fn attend<K: Kernels>(
         &self,
         kernels: K,
@@ -400,54 +194,5 @@ impl<'a> Queries<'a> {
                 }
             },
         );
-    }
-}
-
-/// The scratch memory of all workers.
-struct Workplaces<'a> {
-    scores: Shared<'a, f32>,
-    span: usize,
-    queries: SharedQuantized<'a>,
-    weights: SharedQuantized<'a>,
-    values: Shared<'a, f32>,
-    ones: &'a [f32],
-    /// Scores, queries and sums of values of one worker.
-    lengths: [usize; 3],
-}
-
-impl<'a> Workplaces<'a> {
-    fn new(scratch: &'a mut Scratch<'_>, layout: &Layout) -> Self {
-        let values = scratch.values.len() / layout.options.workers;
-        // An f32 cache needs no quantized vectors, and its layout has none.
-        let queries = scratch.queries.totals.len() / layout.options.workers;
-        scratch.ones.fill(1.0);
-        Self {
-            scores: Shared::new(scratch.scores),
-            span: layout.span,
-            queries: SharedQuantized::new(&mut scratch.queries, layout.query_shape.cols),
-            weights: SharedQuantized::new(&mut scratch.weights, layout.weight_shape.cols),
-            values: Shared::new(scratch.values),
-            ones: scratch.ones,
-            lengths: [layout.scores_len(), queries, values],
-        }
-    }
-
-    /// The memory of worker `worker`.
-    ///
-    /// # Safety
-    /// - No two live at once for the same worker.
-    unsafe fn of(&self, worker: usize) -> Workplace<'_> {
-        let own = |len: usize| worker * len..(worker + 1) * len;
-        // SAFETY: the parts of different workers do not overlap; the contract excludes the same worker twice.
-        unsafe {
-            Workplace {
-                scores: self.scores.part(own(self.lengths[0])),
-                span: self.span,
-                queries: self.queries.tokens(own(self.lengths[1])),
-                weights: self.weights.tokens(own(2 * self.lengths[1])),
-                values: self.values.part(own(self.lengths[2])),
-                ones: self.ones,
-            }
-        }
     }
 }

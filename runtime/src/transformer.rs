@@ -1,112 +1,23 @@
 //! The forward pass of a decoder: embedding, blocks, output head, for a chunk of tokens at a time.
 #![allow(unsafe_code, reason = "workers take disjoint tokens")]
 
-use crate::attention::{Chunk, Scratch, attend};
-use crate::cache::Cache;
+mod buffers;
+
+use crate::attention::{Chunk, attend};
 use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
 use crate::kernels::{Kernels, Pairing, lanes};
-use crate::layout::{Layout, Parts, Quantized};
+use crate::layout::{Layout, Quantized};
 use crate::math;
-use crate::ops::{SharedQuantized, Vectors, project, worth_elements};
-use crate::parallel::{Inline, Shared, Workers, over_rows, over_shares};
+use crate::ops::{Vectors, project, worth_elements};
+use crate::parallel::{Inline, Workers, over_rows, over_shares};
 use crate::quant::row_to_f32;
 use crate::tensor::Matrix;
+pub(crate) use buffers::Buffers;
+use buffers::{Rows, SharedRows};
 use core::ops::Range;
 
 /// Tokens for each worker from which on each has its own: two tiles, below which a matrix is better shared by its rows.
 const ENOUGH: usize = 32;
-
-/// Everything of a session that a forward pass changes, apart from the position.
-#[derive(Debug)]
-pub(crate) struct Buffers<'a> {
-    pub(crate) cache: Cache<'a>,
-    rows: Rows<'a>,
-    pub(crate) logits: &'a mut [f32],
-    scratch: Scratch<'a>,
-}
-
-/// What there is of each token, `[tokens][its stride]`.
-#[derive(Debug)]
-struct Rows<'a> {
-    residual: &'a mut [f32],
-    hidden: &'a mut [f32],
-    projected: &'a mut [f32],
-    out: &'a mut [f32],
-    cos: &'a mut [f32],
-    sin: &'a mut [f32],
-    inputs: Quantized<'a>,
-}
-
-impl<'a> Buffers<'a> {
-    /// The history and the buffers of a session.
-    pub(crate) fn new(description: &Description, layout: &Layout, parts: Parts<'a>) -> (&'a mut [u32], Self) {
-        let head_width = description.head_width as usize;
-        let buffers = Self {
-            cache: Cache::new(layout, head_width, parts.numbers_i8, parts.numbers_f32, parts.scales),
-            rows: Rows {
-                residual: parts.residual,
-                hidden: parts.hidden,
-                projected: parts.projected,
-                out: parts.out,
-                cos: parts.cos,
-                sin: parts.sin,
-                inputs: parts.inputs,
-            },
-            logits: parts.logits,
-            scratch: Scratch {
-                scores: parts.scores,
-                queries: parts.queries,
-                weights: parts.weights,
-                values: parts.values,
-                ones: parts.ones,
-            },
-        };
-        (parts.history, buffers)
-    }
-
-    /// Memory that holds nothing between two passes.
-    pub(crate) fn workspace(&mut self) -> &mut [f32] {
-        self.rows.projected
-    }
-}
-
-/// [`Rows`] of which several workers may each take some tokens.
-struct SharedRows<'a> {
-    /// In the order of [`Rows`].
-    floats: [(Shared<'a, f32>, usize); 6],
-    inputs: SharedQuantized<'a>,
-}
-
-impl<'a> SharedRows<'a> {
-    fn new(layout: &Layout, rows: &'a mut Rows<'_>) -> Self {
-        Self {
-            floats: [
-                (Shared::new(rows.residual), layout.width),
-                (Shared::new(rows.hidden), layout.hidden_stride),
-                (Shared::new(rows.projected), layout.projected_stride),
-                (Shared::new(rows.out), layout.out_stride),
-                (Shared::new(rows.cos), layout.rotary_pairs),
-                (Shared::new(rows.sin), layout.rotary_pairs),
-            ],
-            inputs: SharedQuantized::new(&mut rows.inputs, layout.inputs.cols),
-        }
-    }
-
-    /// Those of `tokens`.
-    ///
-    /// # Safety
-    /// - While they live, nobody else takes any of these tokens.
-    unsafe fn tokens(&self, tokens: Range<usize>) -> Rows<'_> {
-        // SAFETY: the contract is the caller's.
-        let [residual, hidden, projected, out, cos, sin] = self
-            .floats
-            .each_ref()
-            .map(|(rows, stride)| unsafe { rows.part(tokens.start * stride..tokens.end * stride) });
-        // SAFETY: as above.
-        let inputs = unsafe { self.inputs.tokens(tokens) };
-        Rows { residual, hidden, projected, out, cos, sin, inputs }
-    }
-}
 
 /// One forward pass over a chunk of tokens.
 pub(crate) struct Pass<'p, 'a, K> {
