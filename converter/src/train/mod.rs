@@ -10,7 +10,7 @@
 //! Evaluator ── nats(batch, state): the loss on other text, rounded as the runtime will round
 //! ```
 //!
-//! A reverse-mode [tape] of few coarse operations works on shards of a batch: how a batch is shared out depends on its
+//! A reverse-mode tape of few coarse operations works on shards of a batch: how a batch is shared out depends on its
 //! shape alone, shards add to the gradients in their order, and every product and sum has a fixed order. So the same
 //! seed and batches give the same bits with any number of threads and on any machine.
 //!

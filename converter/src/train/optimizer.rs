@@ -169,3 +169,67 @@ pub(super) fn norm<'g>(gradients: impl Iterator<Item = &'g [f32]>) -> f64 {
 pub(super) fn clip_factor(norm: f64, most: f32) -> f32 {
     if norm > f64::from(most) { (f64::from(most) / norm) as f32 } else { 1.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::init::{Builder, Init};
+    use crate::train::parameters::Use;
+
+    /// The weight after each of the gradients of the published examples `adam-1` and `adam-2`, whose β₂ is 0.999.
+    fn after_each(used_as: Use, weight_decay: f32) -> Vec<f32> {
+        let mut builder = Builder::new(1);
+        builder.matrix("w", used_as, [1, 1], Init::Constant(1.0));
+        let constants = AdamW { beta2: 0.999, weight_decay, ..AdamW::default() };
+        let mut optimizer = Optimizer::new(constants, &builder.parameters);
+        let mut step = 0;
+        let mut update = |gradient: f32| {
+            step += 1;
+            let gradient = &mut [2.0 * gradient][..];
+            optimizer.update(&mut builder.parameters, [gradient].into_iter(), step, 1e-3, 0.5, 1);
+            builder.parameters[0].values[0]
+        };
+        [0.1, -0.2, 0.05].map(&mut update).to_vec()
+    }
+
+    #[test]
+    fn the_published_steps_with_and_without_decay() {
+        let plain = [0.999_000_000_1, 0.999_366_103_603_884_9, 0.999_502_794_256_602_2];
+        let decayed = [0.998_990_000_1, 0.999_346_113_703_883_9, 0.999_472_810_894_465_4];
+        for (found, expected) in [
+            (after_each(Use::Product, 0.0), plain),
+            (after_each(Use::Product, 0.01), decayed),
+            (after_each(Use::Vector, 0.01), plain),
+            (after_each(Use::TiedRows, 0.01), plain),
+        ] {
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((f64::from(*found) - expected).abs() < 1e-6, "{found}, not {expected}");
+            }
+        }
+    }
+
+    /// The published examples `clip-1` and `clip-2`.
+    #[test]
+    fn long_gradients_are_clipped_and_short_ones_are_not() {
+        let of = |gradient: [f32; 2]| norm(gradient.chunks(1));
+        assert_eq!(of([3.0, 4.0]), 5.0);
+        assert_eq!([3.0, 4.0].map(|g| g * clip_factor(5.0, 1.0)), [0.6, 0.8]);
+        assert_eq!(clip_factor(of([0.3, 0.4]), 1.0), 1.0);
+    }
+
+    #[test]
+    fn what_belongs_to_another_model_is_refused() {
+        let mut builder = Builder::new(1);
+        builder.matrix("a.b", Use::Product, [1, 2], Init::Constant(1.0));
+        let mut optimizer = Optimizer::new(AdamW::default(), &builder.parameters);
+        assert_eq!(optimizer.set("square.a.b", &[1.0, 2.0]), Ok(()));
+        assert!(optimizer.tensors().any(|t| t.name == "square.a.b" && t.values == [1.0, 2.0]));
+        assert!(matches!(optimizer.set("mean.a.b", &[1.0]), Err(TrainError::Shape { .. })));
+        for name in ["mean.a", "median.a.b", "nothing"] {
+            assert!(
+                matches!(optimizer.set(name, &[1.0, 2.0]), Err(TrainError::NoSuchTensor { .. })),
+                "{name}"
+            );
+        }
+    }
+}

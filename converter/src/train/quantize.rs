@@ -154,7 +154,7 @@ fn round_i4(weights: &[f32], cols: usize, group: usize, out: &mut [f32], mut cut
     read_back(&Matrix::I4(matrix), cols, out);
     for (i, &weight) in weights.iter().enumerate() {
         let (lane, col) = (i / cols, i % cols);
-        let units = if group == 0 { 1.0 } else { f32::from(groups[col / group * LANES + lane]) };
+        let units = col.checked_div(group).map_or(1.0, |group| f32::from(groups[group * LANES + lane]));
         let grid = Grid { step: scale[lane] * units, low: -8.5, high: 7.5 };
         if grid.step != 0.0 && grid.gradient(weight) == 0.0 {
             cut(i);

@@ -94,7 +94,7 @@ fn silu(x: f32) -> [f32; 2] {
 /// As the runtime writes it: x · σ(u) with u = x · (linear + cubic · x²).
 #[inline(always)]
 fn gelu_tanh(x: f32) -> [f32; 2] {
-    const LINEAR: f32 = 1.595_769_1;
+    const LINEAR: f32 = 1.595_769;
     const CUBIC: f32 = 0.071_354_814;
     let square = x * x;
     let s = math::sigmoid(x * (LINEAR + CUBIC * square));
