@@ -6,10 +6,10 @@ mod report;
 
 use super::failure::Failure;
 use super::interrupt;
-use super::output::{grouped, note, print, print_json};
+use super::output::{note, print, print_json};
 use crate::train::data::{Order, Shares, Windows};
 use crate::train::{
-    Config, End, Fall, Integers, Model, Pretrained, Qat, Recipe, Run, RunError, Setup, Source, Tokenized,
+    Config, Fall, Integers, Model, Outcome, Pretrained, Qat, Recipe, Run, RunError, Setup, Source, Tokenized,
 };
 use args::{ModelArgs, TextArgs, TrainingArgs};
 use display::Display;
@@ -77,38 +77,32 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let tokenized = tokenize(&args)?;
     let setup = setup(&args, tokenized)?;
     let mut report = Report::new(&args.output, &setup);
+    report.set(&train(&args, setup, &report)?);
+    drop(guard);
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print(report.text())?;
+    }
+    report.ending()
+}
+
+/// Trains to the end, or until an interrupt.
+fn train(args: &Args, setup: Setup, report: &Report) -> Result<Outcome, Failure> {
     let (steps, tokens) = (setup.recipe.steps, setup.windows.tokens());
     let save_every = args.save_every.unwrap_or(setup.recipe.eval_every);
     let cpus = available_parallelism().map_or(1, usize::from).min(256);
     let threads = args.threads.map_or(cpus, usize::from);
     let mut run = Run::open(&args.output, setup, threads, args.resume)?;
     if !args.json {
-        note(format_args!(
-            "{} parameters, {} tokens in the vocabulary, {} to train on, {} to validate",
-            grouped(report.parameters as u64),
-            grouped(report.vocabulary as u64),
-            grouped(report.training_tokens as u64),
-            grouped(report.validation_tokens as u64),
-        ));
+        note(report.sizes());
     }
     let mut display = Display::new(run.step(), steps, tokens);
     let outcome = run.run(save_every, |event| {
         display.show(event);
         if interrupt::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    drop(display);
-    drop(guard);
-    report.set(&outcome);
-    if args.json {
-        print_json(&report)?;
-    } else {
-        print(report.text())?;
-    }
-    if outcome.end == End::Stopped {
-        let directory = args.output.display();
-        return Err(Failure::Saved(format!("{directory} holds step {}; --resume goes on", outcome.step)));
-    }
-    Ok(())
+    });
+    Ok(outcome?)
 }
 
 /// The files' texts, with `separator` between two.

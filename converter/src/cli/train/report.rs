@@ -1,11 +1,15 @@
 //! What a training run came to.
 
 use super::display::duration;
+use crate::cli::failure::Failure;
 use crate::cli::output::grouped;
 use crate::cli::table::pairs;
 use crate::train::{Best, End, Outcome, Setup};
 use crate::usage::peak_rss_bytes;
 use std::path::Path;
+
+/// The end of a run that was interrupted.
+const STOPPED: &str = "stopped";
 
 /// The report of `whit train`.
 #[derive(serde::Serialize)]
@@ -35,7 +39,7 @@ impl Report {
             validation_tokens: setup.corpus.validation.ids.len(),
             test_tokens: setup.corpus.test.ids.len(),
             steps: 0,
-            end: "stopped",
+            end: STOPPED,
             best: None,
             test: None,
             seconds: 0.0,
@@ -49,10 +53,31 @@ impl Report {
         self.end = match outcome.end {
             End::Finished => "finished",
             End::NoGain => "no_gain",
-            End::Stopped => "stopped",
+            End::Stopped => STOPPED,
         };
         (self.best, self.test) = (outcome.best, outcome.test);
         (self.seconds, self.peak_rss_bytes) = (outcome.seconds, peak_rss_bytes());
+    }
+
+    /// What is trained, and on how much, in a line.
+    pub(super) fn sizes(&self) -> String {
+        let [parameters, vocabulary, training, validation] =
+            [self.parameters, self.vocabulary, self.training_tokens, self.validation_tokens]
+                .map(|count| grouped(count as u64));
+        format!(
+            "{parameters} parameters, {vocabulary} tokens in the vocabulary, {training} to train on, {validation} to validate"
+        )
+    }
+
+    /// An interrupt is no success; all else is.
+    pub(super) fn ending(&self) -> Result<(), Failure> {
+        match self.end {
+            STOPPED => {
+                let Self { directory, steps, .. } = self;
+                Err(Failure::Saved(format!("{directory} holds step {steps}; --resume goes on")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same for people.
@@ -63,7 +88,7 @@ impl Report {
         };
         let end = match self.end {
             "no_gain" => ", ended because validation found no gain",
-            "stopped" => ", stopped",
+            STOPPED => ", stopped",
             _ => "",
         };
         let mut lines = vec![
