@@ -124,6 +124,7 @@ impl WithKernels for Floats<'_> {
             ("rms_norm", nanoseconds(&mut || kernels.rms_norm(black_box(&x), &x, 1e-5, &mut out))),
             ("quantize", nanoseconds(&mut || kernels.quantize(black_box(&x), 0, &mut quantized))),
             ("quantize, sums", nanoseconds(&mut || kernels.quantize(black_box(&x), 0, &mut summed))),
+            ("quantize_wide", nanoseconds(&mut || kernels.quantize_wide(black_box(&x), 0, &mut quantized))),
             (
                 "silu, gated",
                 nanoseconds(&mut || {

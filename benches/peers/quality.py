@@ -33,22 +33,35 @@ def tensors(encoding: str, *names: str) -> list[str]:
     return [f"--tensor={name}={encoding}" for name in names]
 
 
+LAYERS = ["attention.qkv", "attention.out", "ffn.up", "ffn.down"]
+# 16-bit activations in every product; the head is tied to the embedding.
+WIDE_LAYERS = tensors("int8:a16", *LAYERS)
+WIDE = [*WIDE_LAYERS, *tensors("int8:a16", "embedding")]
+WIDE_INT4 = ["--weights", "int4", *tensors("int4:a16", *LAYERS), *tensors("int8:a16", "embedding")]
+
 # whit's files, from large to small. What is stored how was chosen on the calibration stories, one matrix at a time:
-# the output projections of attention and the first layers' gates lose least per byte saved.
+# the output projections of attention and the first layers' gates lose least per byte saved; 16-bit activations cost no
+# byte, and of what the size of Q8_0 then leaves, the embedding gains most in f16.
 WHIT = {
     "f32": ["--weights", "f32"],
     "f16": ["--weights", "f16"],
-    "int8, down f16 but in layer 3": [*tensors("f16", "ffn.down"), *tensors("int8", "layers.3.ffn.down")],
+    "int8, a16, embedding f16": [*WIDE_LAYERS, *tensors("f16", "embedding")],
+    "int8, a16, embedding f16, calibrated": [*WIDE_LAYERS, *tensors("f16", "embedding"), *CALIBRATED],
     "int8": [],
+    "int8, down a16": tensors("int8:a16", "ffn.down"),
+    "int8, a16": WIDE,
+    "int8, a16, calibrated": [*WIDE, *CALIBRATED],
     "int8, out and up of layer 0 int4, calibrated": [
         *tensors("int4", "attention.out", "layers.0.ffn.up"),
         *CALIBRATED,
     ],
     "int8, up int4, calibrated": [*tensors("int4", "ffn.up"), *CALIBRATED],
+    "int8, up int4, a16, calibrated": [*WIDE, *tensors("int4:a16", "ffn.up"), *CALIBRATED],
     "int4, groups of 16": ["--weights", "int4", "--group", "16"],
     "int4, groups of 16, calibrated": ["--weights", "int4", "--group", "16", *CALIBRATED],
     "int4, groups of 32": ["--weights", "int4"],
     "int4, groups of 32, calibrated": ["--weights", "int4", *CALIBRATED],
+    "int4, groups of 32, a16, calibrated": [*WIDE_INT4, *CALIBRATED],
     "int4, groups of 64, calibrated": ["--weights", "int4", "--group", "64", *CALIBRATED],
     "int4, groups of 16, embedding int4, calibrated": [*ALL_INT4, "--group", "16", *CALIBRATED],
     "int4, groups of 32, embedding int4": ALL_INT4,

@@ -14,8 +14,8 @@ LEAST = 1e-4
 
 # In this order.
 SHORT = [
-    (" without fall-backs", ""), ("int8, down f16 but in layer 3", "int8, down f16"), (", groups of ", " g"),
-    ("out and up of layer 0 int4", "some int4"), (", embedding int4", ", embedding too"), (", calibrated", " ✓"),
+    (" without fall-backs", ""), (", groups of ", " g"), ("out and up of layer 0 int4", "some int4"),
+    (", embedding int4", ", embedding too"), (", calibrated", " ✓"),
 ]  # fmt: skip
 
 

@@ -83,6 +83,9 @@ pub struct TensorSize {
     pub name: String,
     /// Its encoding, see [`encoding_name`].
     pub encoding: String,
+    /// Bits in which an integer matrix takes the vectors that it multiplies, 8 or 16; `None` where there are none, or
+    /// they are taken as they are.
+    pub activation_bits: Option<u8>,
     /// Rows; 1 for a vector.
     pub rows: u32,
     /// Columns.
@@ -184,9 +187,9 @@ pub fn inspect(model: &Model<'_>, options: &SessionOptions) -> Result<Report, Er
         sections: Section::ALL
             .map(|section| SectionSize { name: section.name(), bytes: file.section(section).len() as u64 })
             .into(),
-        encodings: shares(&entries, file_bytes, |entry| encoding_name(entry.encoding)),
+        encodings: shares(&entries, file_bytes, |entry| stored(file, entry)),
         parts: shares(&entries, file_bytes, |entry| part(entry.role).to_owned()),
-        tensors: entries.iter().map(tensor).collect(),
+        tensors: entries.iter().map(|entry| tensor(file, entry)).collect(),
         memory: memory(model, options)?,
         tokenizer: model.tokenizer().map(vocabulary),
         sampling: defaults(file),
@@ -203,6 +206,24 @@ pub fn encoding_name(encoding: Encoding) -> String {
         Encoding::I8 => "int8".into(),
         Encoding::I4 { group: 0 } => "int4".into(),
         Encoding::I4 { group } => format!("int4/{group}"),
+    }
+}
+
+/// Bits in which a matrix takes the vectors that it multiplies, if it quantizes any.
+fn activation_bits(file: &File<'_>, entry: &TensorEntry) -> Option<u8> {
+    match entry.encoding {
+        Encoding::I8 | Encoding::I4 { .. } if !is_looked_up(file, entry.role) => {
+            Some(8 * entry.activations.digits() as u8)
+        }
+        _ => None,
+    }
+}
+
+/// The encoding, and the activations where they are not the usual.
+fn stored(file: &File<'_>, entry: &TensorEntry) -> String {
+    match (encoding_name(entry.encoding), activation_bits(file, entry)) {
+        (encoding, Some(16)) => format!("{encoding}, 16-bit activations"),
+        (encoding, _) => encoding,
     }
 }
 
@@ -236,8 +257,8 @@ pub(crate) fn is_looked_up(file: &File<'_>, role: Role) -> bool {
     }
 }
 
-/// Multiplications with weights that one token of a prompt takes: the matrices of all layers. Attention's own, whose
-/// number grows with the position, do not count.
+/// Multiplications with weights that one token of a prompt takes: the matrices of all layers, twice those that take
+/// 16-bit activations. Attention's own, whose number grows with the position, do not count.
 pub fn prefill_macs_per_token(file: &File<'_>) -> u64 {
     macs(file, Role::per_layer)
 }
@@ -250,7 +271,12 @@ pub fn decode_macs_per_token(file: &File<'_>) -> u64 {
 
 fn macs(file: &File<'_>, counts: impl Fn(Role) -> bool) -> u64 {
     let matrices = file.tensors.entries().filter(|entry| entry.role.is_matrix() && counts(entry.role));
-    matrices.map(|entry| numbers(&entry)).sum()
+    matrices.map(|entry| macs_of(&entry)).sum()
+}
+
+/// Multiplications that a vector takes with a matrix.
+pub(crate) fn macs_of(entry: &TensorEntry) -> u64 {
+    numbers(entry) * entry.activations.digits() as u64
 }
 
 fn numbers(entry: &TensorEntry) -> u64 {
@@ -297,10 +323,11 @@ fn shares(entries: &[TensorEntry], file_bytes: u64, name: impl Fn(&TensorEntry) 
     shares
 }
 
-fn tensor(entry: &TensorEntry) -> TensorSize {
+fn tensor(file: &File<'_>, entry: &TensorEntry) -> TensorSize {
     TensorSize {
         name: tensor_name(entry.role, entry.layer),
         encoding: encoding_name(entry.encoding),
+        activation_bits: activation_bits(file, entry),
         rows: entry.rows,
         cols: entry.cols,
         bytes: entry.len(),

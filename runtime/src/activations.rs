@@ -12,6 +12,27 @@ pub const ACTIVATION_PAD: usize = 64;
 /// Consecutive columns that share one of the [`Row::sums`].
 const SUM: usize = 16;
 
+/// In how many bits an integer matrix takes the vectors that it multiplies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ActivationBits {
+    /// One int8 digit for each element.
+    #[default]
+    Eight,
+    /// Two int8 digits, see [`split_wide`](crate::quant::split_wide): a vector is two tokens of [`Activations`], and
+    /// its product the sum of theirs. For inputs whose largest elements leave one int8 scale too coarse for the rest.
+    Sixteen,
+}
+
+impl ActivationBits {
+    /// Digits of an element: tokens of [`Activations`] for each vector.
+    pub const fn digits(self) -> usize {
+        match self {
+            Self::Eight => 1,
+            Self::Sixteen => 2,
+        }
+    }
+}
+
 /// The lengths of the parts of [`Activations`] for some tokens and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActivationShape {

@@ -3,7 +3,7 @@
 use crate::arena::{Carver, part_len};
 use crate::attention::{QUERIES, SPAN};
 use crate::error::Error;
-use crate::format::{Architecture, Description, File};
+use crate::format::{Architecture, Description, File, Role, WideInputs};
 use crate::state::StateLayout;
 use crate::tensor::{ActivationShape, padded_rows};
 
@@ -82,6 +82,8 @@ pub(crate) struct Layout {
     pub(crate) out_stride: usize,
     /// Stride of the logits.
     pub(crate) logits_stride: usize,
+    /// Products of one token that stand side by side.
+    products: Products,
     /// Positions that the cache has room for, in whole blocks.
     pub(crate) positions: usize,
     /// Most positions whose scores are held at a time.
@@ -98,6 +100,30 @@ pub(crate) struct Layout {
     pub(crate) weight_shape: ActivationShape,
     /// Bytes of the whole arena.
     pub(crate) total: usize,
+}
+
+/// Products of one token that stand side by side in the output of a projection: two, one for each digit, where some
+/// layer takes 16-bit activations.
+#[derive(Clone, Copy, Debug)]
+struct Products {
+    projected: usize,
+    out: usize,
+    logits: usize,
+}
+
+impl Products {
+    const fn new(wide: WideInputs) -> Self {
+        Self {
+            projected: 1 + (wide.has(Role::Qkv) || wide.has(Role::FfnUp)) as usize,
+            out: 1 + (wide.has(Role::AttentionOut) || wide.has(Role::FfnDown)) as usize,
+            logits: 1 + wide.has(Role::Head) as usize,
+        }
+    }
+
+    /// Of the projection that has most: as many tokens as it has quantized inputs.
+    const fn most(&self) -> usize {
+        larger(larger(self.projected, self.out), self.logits)
+    }
 }
 
 /// The parts of an arena.
@@ -175,6 +201,7 @@ impl Layout {
         // batch to the caller is worth a small tile here.
         let most = smaller(larger(options.batch, FEW_QUERIES), QUERIES);
         let queries = smaller(group * larger(smaller(most / group, options.batch), 1), most);
+        let products = Products::new(description.wide_inputs);
         let mut layout = Self {
             options: *options,
             head_numbers: match options.cache {
@@ -191,13 +218,14 @@ impl Layout {
             projected_stride: padded_rows(larger(description.qkv_rows(), description.up_rows())),
             out_stride: padded_rows(width),
             logits_stride: padded_rows(description.vocabulary as usize),
+            products,
             positions: rows,
             span,
             values_stride: padded_rows(head),
             width,
             rotary_pairs: description.rotary_width as usize / 2,
             inputs: ActivationShape {
-                tokens: options.batch,
+                tokens: products.most() * options.batch,
                 cols: larger(larger(width, description.query_width()), hidden),
             },
             query_shape: ActivationShape { tokens: queries, cols: head },
@@ -210,6 +238,11 @@ impl Layout {
 
     const fn is_i8(&self) -> bool {
         matches!(self.options.cache, CacheKind::I8)
+    }
+
+    /// Whether some projection takes 16-bit activations.
+    pub(crate) const fn has_wide_inputs(&self) -> bool {
+        self.products.most() > 1
     }
 
     /// Attention scores of one worker: an f32 cache is read one query at a time.
@@ -225,10 +258,10 @@ impl Layout {
             self.heads.saturating_mul(self.head_scales),
             batch.saturating_mul(self.width),
             batch.saturating_mul(self.hidden_stride),
-            batch.saturating_mul(self.projected_stride),
-            batch.saturating_mul(self.out_stride),
+            (self.products.projected * batch).saturating_mul(self.projected_stride),
+            (self.products.out * batch).saturating_mul(self.out_stride),
             batch.saturating_mul(self.rotary_pairs),
-            self.options.logits.saturating_mul(self.logits_stride),
+            (self.products.logits * self.options.logits).saturating_mul(self.logits_stride),
             workers.saturating_mul(self.scores_len()),
             if self.is_i8() { workers.saturating_mul(2 * self.queries * self.values_stride) } else { 0 },
             if self.is_i8() { self.values_stride } else { 0 },

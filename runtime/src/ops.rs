@@ -1,10 +1,10 @@
 //! A projection: vectors × one weight matrix of any encoding, shared out among workers.
 #![allow(unsafe_code, reason = "workers take disjoint tokens of quantized vectors")]
 
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, lanes};
 use crate::layout::Quantized;
 use crate::parallel::{Columns, Shared, Workers, over_blocks, over_tokens, worth};
-use crate::tensor::{ActivationShape, ActivationsMut, LANES, Matrix};
+use crate::tensor::{ActivationBits, ActivationShape, ActivationsMut, LANES, Matrix};
 use core::ops::Range;
 
 /// Vectors `[tokens][stride]` of which the first `cols` elements each are meant.
@@ -17,7 +17,8 @@ pub(crate) struct Vectors<'a> {
 
 /// `out[token] = matrix × x[token] (+ bias)`; `out` is `[tokens][out_stride]` with the padding rows written too.
 ///
-/// Integer matrices take `x` quantized, into `quantized`.
+/// Integer matrices take `x` quantized, into `quantized`. A matrix that asks for 16-bit activations multiplies both
+/// digits of each vector in one pass over its weights: `quantized` and `out` then have room for twice as many tokens.
 pub(crate) fn project<K: Kernels>(
     kernels: K,
     workers: &dyn Workers,
@@ -29,22 +30,25 @@ pub(crate) fn project<K: Kernels>(
     out_stride: usize,
 ) {
     let blocks = matrix.rows().div_ceil(LANES);
-    let mut columns = Columns::new(out, x.tokens, out_stride);
-    let work = matrix.rows().saturating_mul(matrix.cols()).saturating_mul(x.tokens);
-    let activations = match matrix {
-        Matrix::I8(_) => Some(quantize(kernels, workers, x, matrix.cols(), quantized, false)),
-        Matrix::I4(_) => Some(quantize(kernels, workers, x, matrix.cols(), quantized, true)),
-        Matrix::F32(_) | Matrix::F16(_) => None,
-    };
+    let tokens = x.tokens * matrix.activations().map_or(1, ActivationBits::digits);
+    let mut columns = Columns::new(out, tokens, out_stride);
+    let work = matrix.rows().saturating_mul(matrix.cols()).saturating_mul(tokens);
+    let activations = matrix.activations().map(|bits| quantize(kernels, workers, x, matrix, bits, quantized));
     let activations = activations.as_ref().map(ActivationsMut::as_activations);
     over_blocks(workers, worth(workers, work), blocks, &mut columns, |out, blocks| {
         let own = out.columns();
         match (matrix, &activations) {
-            (Matrix::I4(matrix), Some(x)) => kernels.matmul_i4(matrix, x, blocks, out),
-            (Matrix::I8(matrix), Some(x)) => kernels.matmul_i8(matrix, x, blocks, out),
-            (Matrix::F32(matrix), _) => kernels.matmul_f32(matrix, x.data, x.stride, blocks, out),
-            (Matrix::F16(matrix), _) => kernels.matmul_f16(matrix, x.data, x.stride, blocks, out),
+            (Matrix::I4(matrix), Some(x)) => kernels.matmul_i4(matrix, x, blocks.clone(), out),
+            (Matrix::I8(matrix), Some(x)) => kernels.matmul_i8(matrix, x, blocks.clone(), out),
+            (Matrix::F32(matrix), _) => kernels.matmul_f32(matrix, x.data, x.stride, blocks.clone(), out),
+            (Matrix::F16(matrix), _) => kernels.matmul_f16(matrix, x.data, x.stride, blocks.clone(), out),
             (Matrix::I4(_) | Matrix::I8(_), None) => {}
+        }
+        if tokens > x.tokens {
+            kernels.enter(
+                #[inline(always)]
+                || lanes::add_pairs(out, blocks),
+            );
         }
         if let Some(bias) = bias.get(own.start..) {
             for token in 0..x.tokens {
@@ -66,26 +70,32 @@ fn quantize<'q, K: Kernels>(
     kernels: K,
     workers: &dyn Workers,
     x: Vectors<'_>,
-    cols: usize,
+    matrix: &Matrix<'_>,
+    bits: ActivationBits,
     quantized: &'q mut Quantized<'_>,
-    sums: bool,
 ) -> ActivationsMut<'q> {
-    let shape = ActivationShape { tokens: x.tokens, cols };
+    let (cols, digits) = (matrix.cols(), bits.digits());
+    let shape = |vectors: usize| ActivationShape { tokens: digits * vectors, cols };
+    let sums = matches!(matrix, Matrix::I4(_));
+    let one = |x: &[f32], at: usize, out: &mut ActivationsMut<'_>| match bits {
+        ActivationBits::Eight => kernels.quantize(&x[..cols], at, out),
+        ActivationBits::Sixteen => kernels.quantize_wide(&x[..cols], at, out),
+    };
     if x.tokens == 1 {
-        let mut activations = quantized.room(shape, sums);
-        kernels.quantize(&x.data[..cols], 0, &mut activations);
+        let mut activations = quantized.room(shape(1), sums);
+        one(x.data, 0, &mut activations);
         return activations;
     }
     let shared = SharedQuantized::new(quantized, cols);
     over_tokens(workers, worth_elements(workers, x.tokens * cols), x.tokens, |tokens| {
         // SAFETY: the shares of two workers do not overlap.
-        let mut own = unsafe { shared.tokens(tokens.clone()) };
-        let mut activations = own.room(ActivationShape { tokens: tokens.len(), cols }, sums);
+        let mut own = unsafe { shared.tokens(digits * tokens.start..digits * tokens.end) };
+        let mut activations = own.room(shape(tokens.len()), sums);
         for (i, token) in tokens.enumerate() {
-            kernels.quantize(&x.data[token * x.stride..][..cols], i, &mut activations);
+            one(&x.data[token * x.stride..], i, &mut activations);
         }
     });
-    quantized.room(shape, sums)
+    quantized.room(shape(x.tokens), sums)
 }
 
 /// Memory for quantized vectors of which several workers may each take some tokens.

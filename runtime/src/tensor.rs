@@ -3,7 +3,9 @@
 //! A constructor here proves every length once; what a kernel slices out of a matrix is then there.
 //! The packings themselves (which byte holds which weight) are read and written in `quant`.
 
-pub use crate::activations::{ACTIVATION_PAD, ActivationShape, Activations, ActivationsMut, Row};
+pub use crate::activations::{
+    ACTIVATION_PAD, ActivationBits, ActivationShape, Activations, ActivationsMut, Row,
+};
 
 /// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
 pub const LANES: usize = 16;
@@ -26,6 +28,7 @@ pub struct MatrixI8<'a> {
     cols: usize,
     /// Bytes from one row block to the next.
     stride: usize,
+    activations: ActivationBits,
     scale: &'a [f32],
     data: &'a [i8],
 }
@@ -41,7 +44,8 @@ impl<'a> MatrixI8<'a> {
         let fits = cols <= MAX_COLS_I8
             && scale.len() == padded_rows(rows)
             && data.len() == Self::data_len(rows, cols);
-        fits.then_some(Self { rows, cols, stride: cols.div_ceil(4) * 64, scale, data })
+        let (stride, activations) = (cols.div_ceil(4) * 64, ActivationBits::Eight);
+        fits.then_some(Self { rows, cols, stride, activations, scale, data })
     }
 
     /// As [`MatrixI8::new`], but each row block starts `stride` bytes after the one before: some columns of a wider
@@ -60,7 +64,17 @@ impl<'a> MatrixI8<'a> {
         };
         let fits =
             cols <= MAX_COLS_I8 && scale.len() == padded_rows(rows) && stride >= block && data.len() == len;
-        fits.then_some(Self { rows, cols, stride, scale, data })
+        fits.then_some(Self { rows, cols, stride, activations: ActivationBits::Eight, scale, data })
+    }
+
+    /// The same matrix, asking for vectors in `activations` bits.
+    pub fn with_activations(self, activations: ActivationBits) -> Self {
+        Self { activations, ..self }
+    }
+
+    /// In how many bits a projection quantizes the vectors for it; [`ActivationBits::Eight`] unless told otherwise.
+    pub fn activations(&self) -> ActivationBits {
+        self.activations
     }
 
     /// Rows (outputs), without padding.
@@ -98,6 +112,7 @@ pub struct MatrixI4<'a> {
     rows: usize,
     cols: usize,
     group: usize,
+    activations: ActivationBits,
     row_scale: &'a [f32],
     group_scale: &'a [i8],
     data: &'a [u8],
@@ -135,7 +150,18 @@ impl<'a> MatrixI4<'a> {
             && row_scale.len() == padded_rows(rows)
             && group_scale.len() == Self::group_scale_len(rows, cols, group)
             && data.len() == Self::data_len(rows, cols);
-        fits.then_some(Self { rows, cols, group, row_scale, group_scale, data })
+        let activations = ActivationBits::Eight;
+        fits.then_some(Self { rows, cols, group, activations, row_scale, group_scale, data })
+    }
+
+    /// The same matrix, asking for vectors in `activations` bits.
+    pub fn with_activations(self, activations: ActivationBits) -> Self {
+        Self { activations, ..self }
+    }
+
+    /// In how many bits a projection quantizes the vectors for it; [`ActivationBits::Eight`] unless told otherwise.
+    pub fn activations(&self) -> ActivationBits {
+        self.activations
     }
 
     /// Rows (outputs), without padding.
@@ -276,6 +302,15 @@ impl Matrix<'_> {
             Self::F16(matrix) => matrix.cols(),
             Self::I8(matrix) => matrix.cols(),
             Self::I4(matrix) => matrix.cols(),
+        }
+    }
+
+    /// In how many bits a projection quantizes the vectors for it; `None` where it takes them as they are.
+    pub fn activations(&self) -> Option<ActivationBits> {
+        match self {
+            Self::F32(_) | Self::F16(_) => None,
+            Self::I8(matrix) => Some(matrix.activations()),
+            Self::I4(matrix) => Some(matrix.activations()),
         }
     }
 }

@@ -56,14 +56,15 @@ impl<K: Kernels> Pass<'_, '_, K> {
     }
 
     /// Runs `job` for shares of the chunk's tokens, each on one worker, if there are enough for all; else for the whole
-    /// chunk, whose every step is then shared out by itself.
+    /// chunk, whose every step is then shared out by itself. So are the steps of models with 16-bit activations, whose
+    /// products take the room of two tokens before they are one.
     fn by_tokens(
         &self,
         rows: &mut Rows<'_>,
         job: impl Fn(&Pass<'_, '_, K>, Range<usize>, &mut Rows<'_>) + Sync,
     ) {
         let count = self.workers.count();
-        if count == 1 || self.tokens < ENOUGH * count {
+        if count == 1 || self.tokens < ENOUGH * count || self.layout.has_wide_inputs() {
             return job(self, 0..self.tokens, rows);
         }
         let rows = SharedRows::new(self.layout, rows);

@@ -71,11 +71,12 @@ fn files() -> Vec<Vec<u8>> {
     let small = Description { rotary_width: 4, hidden: 9, context: 24, ..small };
     let encodings =
         [Encoding::F32, Encoding::F16, Encoding::I8, Encoding::I4 { group: 16 }, Encoding::I4 { group: 0 }];
-    let model = |(i, encoding): (u8, Encoding)| {
-        let bytes = whole::whole(small, Encodings::all(encoding), tokenizers::characters(), i.into());
+    let wide = [Encoding::I8, Encoding::I4 { group: 16 }].map(|encoding| Encodings::all(encoding).wide());
+    let model = |(i, encodings): (u8, Encodings)| {
+        let bytes = whole::whole(small, encodings, tokenizers::characters(), i.into());
         [i << 2, i << 2 | 1, i << 2 | 3].map(|choice| behind(&[choice], &bytes))
     };
-    (0..).zip(encodings).flat_map(model).collect()
+    (0..).zip(encodings.map(Encodings::all).into_iter().chain(wide)).flat_map(model).collect()
 }
 
 /// A section behind its length, and a text.

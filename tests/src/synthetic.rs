@@ -7,12 +7,12 @@ pub use recurrent::{lstm, recurrents, widths};
 use whit::AlignedBytes;
 use whit::format::{
     Architecture, Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role,
-    SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
+    SamplingDefaults, Slots, TensorEntry, WideInputs, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16};
 use whit::sampler::Sampling;
-use whit::tensor::LANES;
+use whit::tensor::{ActivationBits, LANES};
 
 /// SplitMix64 (Steele et al. 2014): the tests' source of numbers.
 #[derive(Clone, Debug)]
@@ -66,6 +66,7 @@ pub fn awkward() -> Description {
         down_bias: false,
         head_bias: false,
         int8_cache: false,
+        wide_inputs: WideInputs::NONE,
         epsilon: 1e-5,
         attention_scale: 0.316_227_76,
         embedding_scale: 1.0,
@@ -130,18 +131,35 @@ pub struct Encodings {
     pub weights: Encoding,
     /// Of embedding, positions and head.
     pub embedding: Encoding,
+    /// Which matrices take 16-bit activations, of those that can.
+    pub wide: fn(Role, u16) -> bool,
 }
 
 impl Encodings {
-    /// The same encoding for everything.
+    /// The same encoding for everything, 8-bit activations.
     pub fn all(encoding: Encoding) -> Self {
-        Self { weights: encoding, embedding: encoding }
+        Self { weights: encoding, embedding: encoding, wide: |_, _| false }
+    }
+
+    /// The same encodings, 16-bit activations for all matrices.
+    pub fn wide(self) -> Self {
+        Self { wide: |_, _| true, ..self }
+    }
+
+    fn activations(&self, architecture: &Architecture, entry: &TensorEntry) -> ActivationBits {
+        let can = matches!(entry.encoding, Encoding::I8 | Encoding::I4 { .. })
+            && architecture.may_be_wide(entry.role);
+        if can && (self.wide)(entry.role, entry.layer) {
+            ActivationBits::Sixteen
+        } else {
+            ActivationBits::Eight
+        }
     }
 }
 
-/// The encodings that tests go through.
+/// The encodings that tests go through, with 8-bit activations.
 pub fn encodings() -> Vec<(&'static str, Encodings)> {
-    let int4 = |group| Encodings { weights: Encoding::I4 { group }, embedding: Encoding::I8 };
+    let int4 = |group| Encodings { weights: Encoding::I4 { group }, ..Encodings::all(Encoding::I8) };
     vec![
         ("f32", Encodings::all(Encoding::F32)),
         ("f16", Encodings::all(Encoding::F16)),
@@ -151,6 +169,19 @@ pub fn encodings() -> Vec<(&'static str, Encodings)> {
         ("int4 groups of 64", int4(64)),
         ("int4 whole rows", int4(0)),
         ("int4 embedding", Encodings::all(Encoding::I4 { group: 32 })),
+    ]
+}
+
+/// Those with 16-bit activations: everywhere, and in one layer of two.
+pub fn wide_encodings() -> Vec<(&'static str, Encodings)> {
+    let (int8, int4) = (Encodings::all(Encoding::I8), Encodings::all(Encoding::I4 { group: 16 }));
+    let down = |role, layer| role == Role::FfnDown && layer == 1;
+    let qkv = |role, layer| role == Role::Qkv && layer == 0;
+    vec![
+        ("int8, 16-bit activations", int8.wide()),
+        ("int4, 16-bit activations", int4.wide()),
+        ("int8, 16-bit down of layer 1", Encodings { wide: down, ..int8 }),
+        ("int4, 16-bit qkv of layer 0", Encodings { wide: qkv, ..int4 }),
     ]
 }
 
@@ -235,6 +266,7 @@ pub fn model_and(
 ) -> AlignedBytes {
     let architecture = architecture.into();
     let (mut table, mut data) = (Vec::new(), Vec::new());
+    let mut wide_inputs = WideInputs::NONE;
     for (role, layer) in Slots::new(&architecture).iter() {
         let (rows, cols) = architecture.shape(role, layer);
         let encoding = match role {
@@ -244,11 +276,20 @@ pub fn model_and(
         };
         data.resize(align(data.len() as u64) as usize, 0);
         let offset = data.len() as u64;
-        let entry = TensorEntry { role, layer, encoding, rows: rows as u32, cols: cols as u32, offset };
+        let (activations, height, width) = (ActivationBits::Eight, rows as u32, cols as u32);
+        let mut entry = TensorEntry { role, layer, encoding, activations, rows: height, cols: width, offset };
+        entry.activations = encodings.activations(&architecture, &entry);
+        if entry.activations == ActivationBits::Sixteen {
+            wide_inputs = wide_inputs.with(role);
+        }
         table.extend(entry.to_bytes());
         data.extend(encode(encoding, rows, cols, &weights(role, layer)));
         assert_eq!(data.len() as u64, offset + entry.len());
     }
+    let architecture = match architecture {
+        Architecture::Transformer(description) => Description { wide_inputs, ..description }.into(),
+        recurrent @ Architecture::Recurrent(_) => recurrent,
+    };
     assemble(&architecture, &table, &data, extras)
 }
 

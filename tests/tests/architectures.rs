@@ -3,7 +3,7 @@
 use whit::format::Description;
 use whit::{AlignedBytes, CacheKind, Model, SessionOptions, Token};
 use whit_tests::oracle;
-use whit_tests::synthetic::{Random, architectures, awkward, encodings, model};
+use whit_tests::synthetic::{Random, architectures, awkward, encodings, model, wide_encodings};
 
 const SEED: u64 = 4;
 
@@ -51,6 +51,18 @@ fn quantized_models_differ_only_by_the_rounding_of_activations() {
             let off = deviation(&model(description, encodings, SEED), CacheKind::F32, 50);
 
             assert!(off < 0.025, "{name}, {encoding}: off by {off}");
+        }
+    }
+}
+
+/// The same with steps 256 times as fine.
+#[test]
+fn activations_of_16_bits_leave_a_256th_of_that() {
+    for (name, description) in architectures() {
+        for (encoding, encodings) in wide_encodings().into_iter().take(2) {
+            let off = deviation(&model(description, encodings, SEED), CacheKind::F32, 50);
+
+            assert!(off < 0.025 / 256.0, "{name}, {encoding}: off by {off:e}");
         }
     }
 }

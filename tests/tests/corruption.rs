@@ -218,13 +218,14 @@ fn models() -> Vec<(String, AlignedBytes)> {
         Encoding::I4 { group: 0 },
     ];
     let tokenizers = tokenizers::sections();
-    let model = |(i, encoding): (usize, Encoding)| {
+    let wide = [Encoding::I8, Encoding::I4 { group: 32 }].map(|encoding| Encodings::all(encoding).wide());
+    let model = |(i, encodings): (usize, Encodings)| {
         let description = if i % 2 == 0 { small } else { layer_norm };
         let (tokenizer, section) = tokenizers[i % tokenizers.len()].clone();
-        let bytes = whole::whole(description, Encodings::all(encoding), section, SEED + i as u64);
-        (format!("{encoding:?}, {tokenizer}"), bytes)
+        let bytes = whole::whole(description, encodings, section, SEED + i as u64);
+        (format!("{i}: {:?}, {tokenizer}", encodings.weights), bytes)
     };
-    encodings.into_iter().enumerate().map(model).collect()
+    encodings.map(Encodings::all).into_iter().chain(wide).enumerate().map(model).collect()
 }
 
 /// Bytes in stretches of up to 40, anywhere in tokenizer and tensors.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
-use whit::format::{Description, NormKind, NormPlace, Positions, Role, Slots};
+use whit::format::{Description, NormKind, NormPlace, Positions, Role, Slots, WideInputs};
 use whit::kernels::{Activation, Pairing};
 use whit_converter::checkpoint::{Checkpoint, Rows};
 use whit_converter::import::{ImportError, huggingface};
@@ -90,6 +90,7 @@ fn expected_description(shape: &Shape) -> Description {
         down_bias: shape.biased,
         head_bias: false,
         int8_cache: false,
+        wide_inputs: WideInputs::NONE,
         epsilon: shape.epsilon as f32,
         attention_scale: (1.0 / (shape.head_width as f64).sqrt()) as f32,
         embedding_scale: 1.0,

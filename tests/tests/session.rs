@@ -1,11 +1,11 @@
 //! A session's state is a value and its results are bits: whatever the pieces, backend, workers or company.
 
-use whit::format::Description;
+use whit::format::{Description, Encoding, Role};
 use whit::kernels::Backend;
 use whit::parallel::{Inline, Workers};
 use whit::threads::ThreadPool;
 use whit::{AlignedBytes, CacheKind, Error, Model, SessionOptions, Token};
-use whit_tests::synthetic::{Random, architectures, awkward, encodings, model};
+use whit_tests::synthetic::{Encodings, Random, architectures, awkward, encodings, model, wide_encodings};
 
 const SEED: u64 = 20;
 
@@ -41,7 +41,7 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
     let pools = [ThreadPool::new(2), ThreadPool::new(3)].map(|pool| pool.expect("threads start").eager());
     let mut random = Random(SEED);
     for (name, description) in architectures() {
-        for (encoding, encodings) in encodings() {
+        for (encoding, encodings) in encodings().into_iter().chain(wide_encodings()) {
             for cache in [CacheKind::F32, CacheKind::I8] {
                 let bytes = model(description, encodings, SEED);
                 let parsed = Model::parse(&bytes).expect("the writer's files parse");
@@ -109,6 +109,37 @@ fn beyond_one_span_only_the_cache_and_the_history_grow_with_the_context() {
         };
         assert!(scratch(128) < scratch(256));
         assert_eq!(scratch(256), scratch(4096));
+    }
+}
+
+/// Only what has two digits costs memory: the inputs' digits and the products of the projection that takes them.
+#[test]
+fn activations_of_16_bits_cost_the_digits_and_their_products() {
+    let description = awkward();
+    let size = |encodings: Encodings| {
+        let bytes = model(description, encodings, SEED);
+        let model = Model::parse(&bytes).expect("the writer's files parse");
+        let options = SessionOptions { batch: 8, logits: 3, ..model.options(33) };
+        (model.arena_size(&options).expect("possible"), whit::arena_size(&bytes, 33))
+    };
+    let plain = Encodings::all(Encoding::I8);
+    // 8 tokens of the widest input, 60 columns: a line of 64 bytes and 4 sums of i16; totals and scales of 16 tokens
+    // fill the 64 bytes that those of 8 took.
+    let digits = 8 * 64 + 8 * 8;
+    let (out, projected, logits) = (8 * 48 * 4, 8 * 128 * 4, 3 * 80 * 4);
+    type Wide = fn(Role, u16) -> bool;
+    let cases: [(Wide, usize); 5] = [
+        (|role, _| role == Role::FfnDown, out),
+        (|role, _| role == Role::AttentionOut, out),
+        (|role, layer| role == Role::FfnUp && layer == 1, projected),
+        (|role, _| role == Role::Embedding, logits),
+        (|_, _| true, out + projected + logits),
+    ];
+    let before = size(plain).0;
+    for (i, (wide, products)) in cases.into_iter().enumerate() {
+        let (after, default) = size(Encodings { wide, ..plain });
+        assert_eq!(after - before, digits + products, "case {i}");
+        assert!(default > before);
     }
 }
 

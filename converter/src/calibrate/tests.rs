@@ -5,7 +5,7 @@ use crate::checkpoint::{Checkpoint, Dense, Tensor};
 use crate::export::{ExportOptions, export};
 use crate::map::Map;
 use std::ops::ControlFlow;
-use whit::format::{Description, Encoding, NormKind, NormPlace, Positions, Role, Slots};
+use whit::format::{Description, Encoding, NormKind, NormPlace, Positions, Role, Slots, WideInputs};
 use whit::kernels::{Activation, Pairing};
 use whit::{CacheKind, Model, SessionOptions, Token};
 
@@ -36,6 +36,7 @@ fn rotary() -> Description {
         down_bias: false,
         head_bias: false,
         int8_cache: false,
+        wide_inputs: WideInputs::NONE,
         epsilon: 1e-5,
         attention_scale: 0.4,
         embedding_scale: 1.5,

@@ -66,7 +66,7 @@ fn text(file: &str, report: &Report, tensors: bool) -> String {
     ];
     if tensors {
         let rows: Vec<_> = report.tensors.iter().map(tensor_row).collect();
-        let head = ["tensor", "encoding", ">rows", ">columns", ">bytes", ">offset"];
+        let head = ["tensor", "encoding", "activations", ">rows", ">columns", ">bytes", ">offset"];
         sections.push(section("Tensors", table(&head, &rows)));
     }
     sections.concat()
@@ -236,6 +236,7 @@ fn tensor_row(tensor: &crate::inspect::TensorSize) -> Vec<String> {
     vec![
         tensor.name.clone(),
         tensor.encoding.clone(),
+        tensor.activation_bits.map_or(String::new(), |bits| format!("{bits} bits")),
         tensor.rows.to_string(),
         tensor.cols.to_string(),
         grouped(tensor.bytes),

@@ -4,7 +4,7 @@
 //! Products with weights are counted, as decoding one token does them; attention, norms, sampling and idle draw are
 //! not. int4 weights are widened and multiplied as int8.
 
-use crate::inspect::{is_looked_up, weight_bytes_per_token};
+use crate::inspect::{is_looked_up, macs_of, weight_bytes_per_token};
 use serde::{Deserialize, Serialize};
 use whit::format::{Encoding, File, TensorEntry};
 
@@ -89,7 +89,7 @@ pub const CLASSES: [Class; 4] = [
 /// What decoding one token does with weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Multiplications with int8 and int4 weights.
+    /// Multiplications with int8 and int4 weights: two for a weight that takes 16-bit activations.
     pub int8_macs: u64,
     /// Multiplications with f32 and f16 weights.
     pub f32_macs: u64,
@@ -103,7 +103,7 @@ impl Work {
         let mut work = Self { bytes: weight_bytes_per_token(file), ..Self::default() };
         let multiplied = |entry: &TensorEntry| entry.role.is_matrix() && !is_looked_up(file, entry.role);
         for entry in file.tensors.entries().filter(multiplied) {
-            let macs = u64::from(entry.rows) * u64::from(entry.cols);
+            let macs = macs_of(&entry);
             match entry.encoding {
                 Encoding::I8 | Encoding::I4 { .. } => work.int8_macs += macs,
                 Encoding::F32 | Encoding::F16 => work.f32_macs += macs,

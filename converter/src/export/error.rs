@@ -32,6 +32,14 @@ pub enum ExportError {
         /// Layers of the model.
         layers: u32,
     },
+    /// The options ask for 16-bit activations of a matrix that quantizes none.
+    #[error("tensor `{tensor}` cannot take 16-bit activations: {problem}")]
+    Activations {
+        /// The name asked for.
+        tensor: String,
+        /// Why, and what to do.
+        problem: &'static str,
+    },
     /// The model is not one that can be calibrated.
     #[error(
         "only transformers are calibrated; leave the calibration out, or train with rounding in the loop"

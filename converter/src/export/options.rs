@@ -4,8 +4,9 @@ use super::error::ExportError;
 use crate::calibrate::Calibration;
 use crate::inspect::tensor_name;
 use whit::CacheKind;
-use whit::format::{Architecture, Description, Encoding, Golden, Role, Slots};
+use whit::format::{Architecture, Description, Encoding, Golden, Role, Slots, TensorEntry, WideInputs};
 use whit::sampler::Sampling;
+use whit::tensor::ActivationBits;
 
 /// How to write a file.
 #[derive(Clone, Debug)]
@@ -56,11 +57,20 @@ impl ExportOptions {
         }
     }
 
-    /// What the file will say of the model: the kind of cache is the file's choice, not the checkpoint's.
-    pub(super) fn apply(&self, architecture: Architecture) -> Architecture {
+    /// In how many bits the tensor of `role` in `layer` takes the vectors that it multiplies.
+    pub fn activations(&self, role: Role, layer: u16) -> ActivationBits {
+        let own = self.tensors.iter().rev().find(|own| own.names(role, layer));
+        own.map_or(ActivationBits::Eight, |own| own.activations)
+    }
+
+    /// What the file will say of the model: the kind of cache and which projections take 16-bit activations are the
+    /// file's choices, not the checkpoint's.
+    pub(super) fn apply(&self, architecture: Architecture, entries: &[TensorEntry]) -> Architecture {
         match architecture {
             Architecture::Transformer(description) => {
-                Description { int8_cache: self.int8_cache(), ..description }.into()
+                let wide = entries.iter().filter(|entry| entry.activations == ActivationBits::Sixteen);
+                let wide_inputs = wide.fold(WideInputs::NONE, |wide, entry| wide.with(entry.role));
+                Description { int8_cache: self.int8_cache(), wide_inputs, ..description }.into()
             }
             recurrent @ Architecture::Recurrent(_) => recurrent,
         }
@@ -79,7 +89,7 @@ impl ExportOptions {
         let (weights, embedding) = (describe(self.weights), describe(self.embedding_encoding()));
         let mut words = vec![weights.clone()];
         words.extend((weights != embedding).then(|| format!("embedding {embedding}")));
-        words.extend(self.tensors.iter().map(|own| format!("{} {}", own.name(), describe(own.encoding))));
+        words.extend(self.tensors.iter().map(|own| format!("{} {}", own.name(), own.describe())));
         let tokens = self.calibration.as_ref().map(Calibration::tokens);
         words.extend(tokens.map(|tokens| format!("calibrated on {tokens} tokens")));
         words.join("; ")
@@ -91,11 +101,16 @@ impl ExportOptions {
             return Err(ExportError::NoCalibration);
         }
         let slots = Slots::new(architecture);
-        let known = |own: &&TensorEncoding| slots.iter().any(|(role, layer)| own.names(role, layer));
-        match self.tensors.iter().find(|own| !known(own)) {
-            None => Ok(()),
-            Some(own) => Err(ExportError::NoSuchTensor { tensor: own.name(), layers: architecture.layers() }),
+        let known = |own: &TensorEncoding| slots.iter().any(|(role, layer)| own.names(role, layer));
+        for own in &self.tensors {
+            if !known(own) {
+                return Err(ExportError::NoSuchTensor { tensor: own.name(), layers: architecture.layers() });
+            }
+            if own.activations == ActivationBits::Sixteen {
+                own.check_wide(architecture)?;
+            }
         }
+        Ok(())
     }
 
     fn embedding_encoding(&self) -> Encoding {
@@ -115,9 +130,31 @@ pub struct TensorEncoding {
     pub layer: Option<u16>,
     /// How it is stored.
     pub encoding: Encoding,
+    /// In how many bits it takes the vectors that it multiplies.
+    pub activations: ActivationBits,
 }
 
 impl TensorEncoding {
+    fn describe(&self) -> String {
+        let encoding = describe(self.encoding);
+        match self.activations {
+            ActivationBits::Eight => encoding,
+            ActivationBits::Sixteen => format!("{encoding}, 16-bit activations"),
+        }
+    }
+
+    /// Refuses 16-bit activations where there are none.
+    fn check_wide(&self, architecture: &Architecture) -> Result<(), ExportError> {
+        let fail = |problem| Err(ExportError::Activations { tensor: self.name(), problem });
+        if matches!(self.encoding, Encoding::F32 | Encoding::F16) {
+            fail("floats take their activations as they are; choose int8 or int4, or leave :a16 out")
+        } else if !architecture.may_be_wide(self.role) {
+            fail("they are for the projections and the head of a transformer; leave :a16 out")
+        } else {
+            Ok(())
+        }
+    }
+
     fn names(&self, role: Role, layer: u16) -> bool {
         self.role == role && self.layer.is_none_or(|own| own == layer)
     }
@@ -196,7 +233,8 @@ mod tests {
 
     #[test]
     fn a_matrix_may_have_an_encoding_of_its_own() {
-        let own = |layer, encoding| TensorEncoding { role: Role::FfnDown, layer, encoding };
+        let activations = ActivationBits::Eight;
+        let own = |layer, encoding| TensorEncoding { role: Role::FfnDown, layer, encoding, activations };
         let tensors = vec![own(None, Encoding::F16), own(Some(2), Encoding::I4 { group: 16 })];
         let options = ExportOptions { tensors, ..ExportOptions::default() };
         let found = [1, 2].map(|layer| options.encoding(Role::FfnDown, layer));
@@ -204,5 +242,17 @@ mod tests {
         assert_eq!(options.encoding(Role::FfnUp, 2), Encoding::I8);
         assert_eq!(options.encoding(Role::FfnDownBias, 2), Encoding::F32);
         assert_eq!(options.describe(), "int8; ffn.down f16; layers.2.ffn.down int4, groups of 16");
+    }
+
+    #[test]
+    fn a_matrix_may_take_16_bit_activations() {
+        let encoding = Encoding::I8;
+        let own = |layer, activations| TensorEncoding { role: Role::FfnDown, layer, encoding, activations };
+        let tensors = vec![own(None, ActivationBits::Sixteen), own(Some(2), ActivationBits::Eight)];
+        let options = ExportOptions { tensors, ..ExportOptions::default() };
+        let found = [1, 2].map(|layer| options.activations(Role::FfnDown, layer));
+        assert_eq!(found, [ActivationBits::Sixteen, ActivationBits::Eight]);
+        assert_eq!(options.activations(Role::FfnUp, 1), ActivationBits::Eight);
+        assert_eq!(options.describe(), "int8; ffn.down int8, 16-bit activations; layers.2.ffn.down int8");
     }
 }

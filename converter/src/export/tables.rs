@@ -5,8 +5,7 @@ use super::options::{ExportOptions, encoding_name};
 use crate::checkpoint::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 use whit::format::{
-    Architecture, Encoding, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align,
-    encode_entry,
+    Architecture, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
 };
 
 /// Everything in front of the payload.
@@ -26,10 +25,10 @@ pub(super) struct Tables {
 impl Tables {
     /// Lays out the file, with a placeholder as golden transcript.
     pub(super) fn new(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Self, ExportError> {
-        let architecture = options.apply(checkpoint.architecture);
-        architecture.check()?;
-        options.check(&architecture)?;
+        checkpoint.architecture.check()?;
+        options.check(&checkpoint.architecture)?;
         let entries = entries(checkpoint, options)?;
+        let architecture = options.apply(checkpoint.architecture, &entries);
         let golden = options.golden.map_or(Vec::new(), |shape| shape.placeholder());
         let tables = Self {
             architecture,
@@ -92,7 +91,7 @@ fn entries(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Result<Vec<T
         if found != expected {
             return fail(&tensor.source, format!("shape {expected:?}"), format!("{found:?}"));
         }
-        let entry = entry(tensor, options.encoding(role, layer), offset)?;
+        let entry = entry(tensor, options, offset)?;
         offset = align(offset + entry.len());
         entries.push(entry);
     }
@@ -107,7 +106,9 @@ fn place(role: Role, layer: u16) -> String {
     }
 }
 
-fn entry(tensor: &Tensor<'_>, encoding: Encoding, offset: u64) -> Result<TensorEntry, ExportError> {
+fn entry(tensor: &Tensor<'_>, options: &ExportOptions, offset: u64) -> Result<TensorEntry, ExportError> {
+    let (role, layer) = (tensor.role, tensor.layer);
+    let (encoding, activations) = (options.encoding(role, layer), options.activations(role, layer));
     let (rows, cols) = (tensor.rows.rows(), tensor.rows.cols());
     if cols > encoding.max_cols() {
         return Err(ExportError::TooWide {
@@ -119,7 +120,7 @@ fn entry(tensor: &Tensor<'_>, encoding: Encoding, offset: u64) -> Result<TensorE
     }
     // A description's shapes are below 2³².
     let (rows, cols) = (rows as u32, cols as u32);
-    Ok(TensorEntry { role: tensor.role, layer: tensor.layer, encoding, rows, cols, offset })
+    Ok(TensorEntry { role, layer, encoding, activations, rows, cols, offset })
 }
 
 fn sampling(checkpoint: &Checkpoint<'_>, options: &ExportOptions) -> Vec<u8> {

@@ -1,9 +1,13 @@
 //! Exports of a small made-up checkpoint, read back through the runtime's reader.
 
+mod activations;
+
 use super::*;
 use crate::checkpoint::{Dense, Tensor};
 use crate::map::Map;
-use whit::format::{Description, Encoding, File, Golden, NormKind, NormPlace, Positions, Role, Slots};
+use whit::format::{
+    Description, Encoding, File, Golden, NormKind, NormPlace, Positions, Role, Slots, WideInputs,
+};
 use whit::kernels::Activation;
 use whit::quant::row_to_f32;
 use whit::sampler::Sampling;
@@ -39,6 +43,7 @@ fn description() -> Description {
         down_bias: true,
         head_bias: true,
         int8_cache: false,
+        wide_inputs: WideInputs::NONE,
         epsilon: 1e-5,
         attention_scale: 0.378,
         embedding_scale: 1.0,

@@ -9,7 +9,7 @@ use crate::checkpoint::{Checkpoint, Rows, Tensor};
 use crate::map::Map;
 use std::path::Path;
 use std::sync::Arc;
-use whit::format::{Description, NormKind, NormPlace, Positions, Role, Slots};
+use whit::format::{Description, NormKind, NormPlace, Positions, Role, Slots, WideInputs};
 use whit::kernels::{Activation, Pairing};
 
 mod header;
@@ -83,6 +83,7 @@ fn description(header: &Header) -> Description {
         down_bias: false,
         head_bias: false,
         int8_cache: false,
+        wide_inputs: WideInputs::NONE,
         epsilon: 1e-5,
         attention_scale: 1.0 / (head_width as f32).sqrt(),
         embedding_scale: 1.0,

@@ -116,3 +116,23 @@ fn a_matrix_has_the_encoding_that_was_chosen_for_it() {
     let args = ["import", CHECKPOINT, "--tokenizer", TOKENIZER, "--tensor", "layers.7.ffn.up=int8"];
     assert!(fail(folder.path(), 1, &args).contains("no tensor `layers.7.ffn.up`; its layers are 0 to 1"));
 }
+
+#[test]
+fn a_matrix_takes_16_bit_activations_where_they_were_chosen() {
+    let folder = tempdir().unwrap();
+    write(folder.path());
+    import(folder.path(), "wide", &["--tensor", "ffn.down=int8:a16", "--tensor", "embedding=int8:a16"]);
+    let contents = json(folder.path(), &["inspect", "wide.whit", "--json"]);
+    let tensors = contents["tensors"].as_array().unwrap();
+    let bits = |name: &str| {
+        let tensor = tensors.iter().find(|tensor| tensor["name"] == name).expect("a tensor");
+        tensor["activation_bits"].as_u64()
+    };
+    let names = ["layers.1.ffn.down", "embedding", "layers.1.ffn.up", "layers.1.ffn.norm"];
+    assert_eq!(names.map(bits), [Some(16), Some(16), Some(8), None]);
+    let text = succeed(folder.path(), &["inspect", "wide.whit", "--tensors"]);
+    assert!(text.contains("int8, 16-bit activations") && text.contains("16 bits"), "{text}");
+    assert!(succeed(folder.path(), &["verify", "wide.whit"]).contains("tokens and their logits agree"));
+    let args = ["import", CHECKPOINT, "--tokenizer", TOKENIZER, "--tensor", "ffn.down=f16:a16"];
+    assert!(fail(folder.path(), 2, &args).contains("f16 takes its input as it is"));
+}

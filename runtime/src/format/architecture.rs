@@ -2,7 +2,7 @@
 //!
 //! A further kind is a further record of 128 bytes that starts with its number, with roles of its own.
 
-use super::{Description, Recurrent, Role, read_u32};
+use super::{Description, Recurrent, Role, WideInputs, read_u32};
 use crate::error::Error;
 
 /// What a model computes.
@@ -147,6 +147,22 @@ impl Architecture {
         match self {
             Self::Transformer(description) => description.has(role),
             Self::Recurrent(recurrent) => recurrent.has(role),
+        }
+    }
+
+    /// Whether tensors of this role, of which the file holds some, may ask for 16-bit activations.
+    pub const fn may_be_wide(&self, role: Role) -> bool {
+        match self {
+            Self::Transformer(description) => description.may_be_wide(role),
+            Self::Recurrent(_) => false,
+        }
+    }
+
+    /// Which projections take 16-bit activations in some layer.
+    pub const fn wide_inputs(&self) -> WideInputs {
+        match self {
+            Self::Transformer(description) => description.wide_inputs,
+            Self::Recurrent(_) => WideInputs::NONE,
         }
     }
 

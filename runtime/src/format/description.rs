@@ -1,6 +1,6 @@
 //! Architecture as data: the fixed record that says what a model computes.
 
-use super::{Role, read_u32};
+use super::{Role, WideInputs, read_u32};
 use crate::architecture::{Activation, NormKind, NormPlace, Pairing, Positions};
 use crate::error::Error;
 
@@ -55,6 +55,8 @@ pub struct Description {
     pub head_bias: bool,
     /// Whether sessions keep keys and values as int8 unless told otherwise.
     pub int8_cache: bool,
+    /// Which projections take 16-bit activations in some layer.
+    pub wide_inputs: WideInputs,
     /// Added to the mean square or the variance.
     pub epsilon: f32,
     /// Factor of attention scores, usually 1 / √head_width.
@@ -66,6 +68,8 @@ pub struct Description {
 }
 
 const FLAGS: u32 = 10;
+/// Flags with those of [`WideInputs`], which follow.
+const ALL_FLAGS: u32 = FLAGS + WideInputs::BITS;
 
 impl Description {
     /// Bytes of the record in the file.
@@ -93,7 +97,7 @@ impl Description {
             }
             at += 4;
         }
-        if flags >> FLAGS != 0 {
+        if flags >> ALL_FLAGS != 0 {
             return Err(Error::Description { field: "flags", found: flags });
         }
         let description = Self {
@@ -141,6 +145,7 @@ impl Description {
             down_bias: flags & 128 != 0,
             head_bias: flags & 256 != 0,
             int8_cache: flags & 512 != 0,
+            wide_inputs: WideInputs::from_bits(flags >> FLAGS),
             epsilon: f32::from_bits(read_u32(bytes, 52)),
             attention_scale: f32::from_bits(read_u32(bytes, 56)),
             embedding_scale: f32::from_bits(read_u32(bytes, 60)),
@@ -249,7 +254,7 @@ impl Description {
             self.context,
             self.window,
             norm | place << 8 | positions << 16 | activation << 24,
-            flags.iter().rev().fold(0, |bits, &flag| bits << 1 | u32::from(flag)),
+            flags.iter().rev().fold(self.wide_inputs.bits(), |bits, &flag| bits << 1 | u32::from(flag)),
             self.rotary_width,
             self.epsilon.to_bits(),
             self.attention_scale.to_bits(),
@@ -304,6 +309,15 @@ impl Description {
             Role::FinalNormBias => self.final_norm && self.norm_bias,
             Role::Head => !self.tied,
             Role::HeadBias => self.head_bias,
+            _ => false,
+        }
+    }
+
+    /// Whether tensors of this role, of which the file holds some, may ask for 16-bit activations.
+    pub const fn may_be_wide(&self, role: Role) -> bool {
+        match role {
+            Role::Qkv | Role::AttentionOut | Role::FfnUp | Role::FfnDown | Role::Head => true,
+            Role::Embedding => self.tied,
             _ => false,
         }
     }

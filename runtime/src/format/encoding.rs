@@ -23,7 +23,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    pub(super) fn code(self) -> (u16, u16) {
+    pub(super) fn code(self) -> (u8, u16) {
         match self {
             Self::F32 => (0, 0),
             Self::F16 => (1, 0),
@@ -32,7 +32,7 @@ impl Encoding {
         }
     }
 
-    pub(super) fn from_code(code: u16, group: u16) -> Option<Self> {
+    pub(super) fn from_code(code: u8, group: u16) -> Option<Self> {
         match (code, group) {
             (0, 0) => Some(Self::F32),
             (1, 0) => Some(Self::F16),

@@ -14,6 +14,7 @@ mod recurrent;
 mod role;
 mod sampling;
 mod tensors;
+mod wide;
 
 pub use crate::architecture::{Cell, Direction, NormKind, NormPlace, Normalization, Positions};
 pub use architecture::Architecture;
@@ -27,6 +28,7 @@ pub use recurrent::{MOST_RECURRENT_LAYERS, Recurrent};
 pub use role::Role;
 pub use sampling::SamplingDefaults;
 pub use tensors::{Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors};
+pub use wide::WideInputs;
 
 /// Sections, tensors and the parts of a tensor start at multiples of this.
 pub const ALIGNMENT: usize = 64;

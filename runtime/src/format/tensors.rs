@@ -4,9 +4,9 @@
 //! so the table proves itself in one pass, and a tensor is found by arithmetic instead of by name.
 
 use super::role::Place;
-use super::{ALIGNMENT, Architecture, Encoding, Role, align, read_u16, read_u32, read_u64};
+use super::{ALIGNMENT, Architecture, Encoding, Role, WideInputs, align, read_u16, read_u32, read_u64};
 use crate::error::Error;
-use crate::tensor::{Matrix, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
+use crate::tensor::{ActivationBits, Matrix, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
 
 /// Bytes of one entry of the tensor table.
 pub const TENSOR_ENTRY_LEN: usize = 32;
@@ -20,6 +20,8 @@ pub struct TensorEntry {
     pub layer: u16,
     /// How it is stored.
     pub encoding: Encoding,
+    /// In how many bits it takes the vectors that it multiplies; eight where it takes none, or takes them as they are.
+    pub activations: ActivationBits,
     /// Rows; 1 for a vector.
     pub rows: u32,
     /// Columns.
@@ -45,7 +47,8 @@ impl TensorEntry {
         let mut bytes = [0; TENSOR_ENTRY_LEN];
         bytes[0..2].copy_from_slice(&(self.role as u16).to_le_bytes());
         bytes[2..4].copy_from_slice(&self.layer.to_le_bytes());
-        bytes[4..6].copy_from_slice(&code.to_le_bytes());
+        bytes[4] = code;
+        bytes[5] = u8::from(self.activations == ActivationBits::Sixteen);
         bytes[6..8].copy_from_slice(&group.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.rows.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.cols.to_le_bytes());
@@ -151,7 +154,7 @@ impl<'a> Tensors<'a> {
                 problem: "the number of tensors is not the one that the description asks for",
             });
         }
-        let mut end = 0;
+        let (mut end, mut wide) = (0, WideInputs::NONE);
         for ((role, layer), bytes) in slots.iter().zip(table.chunks_exact(TENSOR_ENTRY_LEN)) {
             let fail = |problem| Error::Tensor { role, layer, problem };
             let entry = read_entry(bytes, role, layer).map_err(fail)?;
@@ -164,6 +167,10 @@ impl<'a> Tensors<'a> {
             if entry.cols as usize > entry.encoding.max_cols() {
                 return Err(fail("it has too many columns for its encoding: int4 allows 16643, int8 131071"));
             }
+            if entry.activations == ActivationBits::Sixteen {
+                check_wide(architecture, &entry).map_err(fail)?;
+                wide = wide.with(role);
+            }
             if entry.offset != align(end) {
                 return Err(fail("it does not start at the first multiple of 64 after the tensor before it"));
             }
@@ -174,6 +181,12 @@ impl<'a> Tensors<'a> {
             if end > data.len() as u64 {
                 return Err(fail("it ends beyond the tensor data"));
             }
+        }
+        if wide != architecture.wide_inputs() {
+            return Err(Error::Section {
+                section: "tensor table",
+                problem: "the matrices with 16-bit activations are not of the kinds that the description says",
+            });
         }
         if end != data.len() as u64 {
             return Err(Error::Section {
@@ -216,7 +229,7 @@ impl<'a> Tensors<'a> {
             Encoding::F16 => MatrixF16::new(rows, cols, bytemuck::cast_slice(numbers)).map(Matrix::F16),
             Encoding::I8 => {
                 MatrixI8::new(rows, cols, bytemuck::cast_slice(row_scales), bytemuck::cast_slice(numbers))
-                    .map(Matrix::I8)
+                    .map(|matrix| Matrix::I8(matrix.with_activations(entry.activations)))
             }
             Encoding::I4 { group } => MatrixI4::new(
                 rows,
@@ -226,7 +239,7 @@ impl<'a> Tensors<'a> {
                 bytemuck::cast_slice(part(layout.group_scales_at(), layout.group_scales)),
                 numbers,
             )
-            .map(Matrix::I4),
+            .map(|matrix| Matrix::I4(matrix.with_activations(entry.activations))),
         }
     }
 
@@ -246,11 +259,27 @@ fn read_entry(bytes: &[u8], role: Role, layer: u16) -> Result<TensorEntry, &'sta
     if read_u16(bytes, 0) != role as u16 || read_u16(bytes, 2) != layer {
         return Err("another tensor stands in its place");
     }
-    let encoding =
-        Encoding::from_code(read_u16(bytes, 4), read_u16(bytes, 6)).ok_or("its encoding is not known")?;
+    let encoding = Encoding::from_code(bytes[4], read_u16(bytes, 6)).ok_or("its encoding is not known")?;
+    let activations = match bytes[5] {
+        0 => ActivationBits::Eight,
+        1 => ActivationBits::Sixteen,
+        _ => return Err("the bits of its activations are neither 0, for 8, nor 1, for 16"),
+    };
     let offset = read_u64(bytes, 16);
     if !offset.is_multiple_of(ALIGNMENT as u64) {
         return Err("its offset is not a multiple of 64");
     }
-    Ok(TensorEntry { role, layer, encoding, rows: read_u32(bytes, 8), cols: read_u32(bytes, 12), offset })
+    let (rows, cols) = (read_u32(bytes, 8), read_u32(bytes, 12));
+    Ok(TensorEntry { role, layer, encoding, activations, rows, cols, offset })
+}
+
+/// Whether a matrix can ask for 16-bit activations.
+fn check_wide(architecture: &Architecture, entry: &TensorEntry) -> Result<(), &'static str> {
+    if matches!(entry.encoding, Encoding::F32 | Encoding::F16) {
+        Err("16-bit activations are for int8 and int4; floats take theirs as they are")
+    } else if !architecture.may_be_wide(entry.role) {
+        Err("16-bit activations are for the projections and the head of a transformer")
+    } else {
+        Ok(())
+    }
 }

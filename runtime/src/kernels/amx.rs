@@ -100,6 +100,10 @@ impl Kernels for Amx {
         self.0.quantize(x, token, out);
     }
 
+    fn quantize_wide(self, x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
+        self.0.quantize_wide(x, vector, out);
+    }
+
     #[inline]
     fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
         self.0.quantize_each(x, put)

@@ -70,6 +70,11 @@ impl Kernels for Avx512 {
         unsafe { floats::quantize(x, token, out) }
     }
 
+    fn quantize_wide(self, x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
+        // SAFETY: `new` saw every feature.
+        unsafe { floats::quantize_wide(x, vector, out) }
+    }
+
     #[inline]
     fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
         // SAFETY: `new` saw every feature.

@@ -240,6 +240,37 @@ pub fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
     );
 }
 
+/// Quantizes `x` to two int8 digits of base 255 with one scale: absmax / [`WIDE_MAX`], half to even. They become tokens
+/// `2 vector` (high, its steps 255 times as large) and `2 vector + 1` (low) of `out`.
+#[inline(always)]
+pub fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
+    let (scale, inverse) = wide_step_of(max_by(x, f32::abs));
+    out.fill(
+        2 * vector,
+        [scale * 255.0, scale],
+        #[inline(always)]
+        |start, digits| wide_digits(x, inverse, 0, start, digits),
+    );
+}
+
+/// The products of vectors of two digits: makes the first tokens of `out`, in the rows of `blocks`, the sums of each two.
+#[inline(always)]
+pub fn add_pairs(out: &mut Columns<'_>, blocks: Range<usize>) {
+    for vector in 0..out.tokens() / 2 {
+        for block in blocks.clone() {
+            let [high, low] = [2 * vector, 2 * vector + 1].map(
+                #[inline(always)]
+                |token| *out.block(token, block),
+            );
+            // A vector's place is no later than its digits' own: theirs are read before they are overwritten.
+            let sums = out.block(vector, block);
+            for l in 0..LANES {
+                sums[l] = high[l] + low[l];
+            }
+        }
+    }
+}
+
 /// Elements `start ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
 #[inline(always)]
 fn rounded(x: &[f32], inverse: f32, start: usize, out: &mut [i8; 64]) {
@@ -459,26 +490,27 @@ pub fn weights_i8(
         2 * query,
         [scale * 255.0, scale],
         #[inline(always)]
-        |start, digits| weight_digits(weights, inverse, skip, start, digits),
+        |start, digits| wide_digits(weights, inverse, skip, start, digits),
     );
 }
 
-/// Both digits of columns `start ..`: those before `skip` and after the last weight are 0.
+/// Both digits of columns `start ..`, of which column `skip` is the first of `values`: those before it and after the
+/// last are 0.
 #[inline(always)]
-fn weight_digits(weights: &[f32], inverse: f32, skip: usize, start: usize, digits: &mut [[i8; 64]; 2]) {
+fn wide_digits(values: &[f32], inverse: f32, skip: usize, start: usize, digits: &mut [[i8; 64]; 2]) {
     let [high, low] = digits;
-    let whole = start.checked_sub(skip).and_then(|first| weights.get(first..)?.first_chunk::<64>());
-    if let Some(weights) = whole {
+    let whole = start.checked_sub(skip).and_then(|first| values.get(first..)?.first_chunk::<64>());
+    if let Some(values) = whole {
         for l in 0..64 {
-            [high[l], low[l]] = split_wide(round_clamped(weights[l] * inverse, WIDE_MAX));
+            [high[l], low[l]] = split_wide(round_clamped(values[l] * inverse, WIDE_MAX));
         }
     } else {
         (*high, *low) = ([0; 64], [0; 64]);
         let before = skip.saturating_sub(start).min(64);
-        let weights = weights.get(start.saturating_sub(skip)..).unwrap_or_default();
+        let values = values.get(start.saturating_sub(skip)..).unwrap_or_default();
         let (high, low) = (&mut high[before..], &mut low[before..]);
-        for ((high, low), weight) in high.iter_mut().zip(low).zip(weights) {
-            [*high, *low] = split_wide(round_clamped(weight * inverse, WIDE_MAX));
+        for ((high, low), value) in high.iter_mut().zip(low).zip(values) {
+            [*high, *low] = split_wide(round_clamped(value * inverse, WIDE_MAX));
         }
     }
 }

@@ -106,6 +106,14 @@ pub trait Kernels: Copy + Send + Sync {
         );
     }
 
+    /// See [`lanes::quantize_wide`].
+    fn quantize_wide(self, x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
+        self.enter(
+            #[inline(always)]
+            || lanes::quantize_wide(x, vector, out),
+        );
+    }
+
     /// See [`lanes::quantize_each`]; `put` should be `#[inline(always)]`.
     fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
         self.enter(

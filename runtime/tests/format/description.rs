@@ -2,7 +2,7 @@
 
 use crate::fixture::{description, parse_changed, put_u32, section_at};
 use whit::Error;
-use whit::format::{Description, NormKind, NormPlace, Positions};
+use whit::format::{Description, NormKind, NormPlace, Positions, Role, WideInputs};
 use whit::kernels::{Activation, Pairing};
 
 fn assert_round_trip(description: Description) {
@@ -14,7 +14,7 @@ fn every_field_comes_back() {
     let base = description();
     assert_round_trip(base);
     type Change = fn(&mut Description);
-    let changes: [Change; 31] = [
+    let changes: [Change; 36] = [
         |d| d.vocabulary = 1 << 24,
         |d| d.width = 1 << 16,
         |d| d.layers = 1 << 10,
@@ -44,6 +44,11 @@ fn every_field_comes_back() {
         |d| d.down_bias = true,
         |d| d.head_bias = true,
         |d| d.int8_cache = false,
+        |d| d.wide_inputs = WideInputs::NONE,
+        |d| d.wide_inputs = WideInputs::NONE.with(Role::Qkv),
+        |d| d.wide_inputs = WideInputs::NONE.with(Role::FfnUp),
+        |d| d.wide_inputs = WideInputs::NONE.with(Role::FfnDown),
+        |d| d.wide_inputs = WideInputs::NONE.with(Role::Embedding),
         |d| (d.epsilon, d.attention_scale) = (0.0, f32::MAX),
         |d| (d.embedding_scale, d.logit_scale) = (24.5, 1e-40),
     ];
@@ -88,7 +93,7 @@ fn every_field_out_of_range_is_named() {
         (40, 2 << 8, "norm place"),
         (40, 4 << 16, "positions"),
         (40, 4 << 24, "activation"),
-        (44, 1 << 10, "flags"),
+        (44, 1 << 15, "flags"),
         (44, 1 << 31, "flags"),
         (48, 0, "rotary width"),
         (48, 3, "rotary width (must be even)"),

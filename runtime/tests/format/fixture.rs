@@ -3,10 +3,11 @@
 use std::ops::{Deref, DerefMut};
 use whit::Error;
 use whit::format::{
-    Crc32, Description, Encoding, File, Golden, NormKind, NormPlace, Positions, SamplingDefaults, Slots,
-    TensorEntry, Writer, align, encode_entry,
+    Crc32, Description, Encoding, File, Golden, NormKind, NormPlace, Positions, Role, SamplingDefaults,
+    Slots, TensorEntry, WideInputs, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
+use whit::tensor::ActivationBits;
 
 /// Offset of the first section entry, and bytes of one.
 pub(crate) const ENTRIES: usize = 64;
@@ -111,6 +112,7 @@ pub(crate) fn description() -> Description {
         down_bias: false,
         head_bias: false,
         int8_cache: true,
+        wide_inputs: WideInputs::NONE.with(Role::AttentionOut).with(Role::Head),
         epsilon: 1e-5,
         attention_scale: 0.4,
         embedding_scale: 1.0,
@@ -118,7 +120,8 @@ pub(crate) fn description() -> Description {
     }
 }
 
-/// The tensor table of a model, the encodings in turn.
+/// The tensor table of a model, the encodings in turn, 16-bit activations where there may be any that the description
+/// says.
 pub(crate) fn entries(description: &Description) -> Vec<TensorEntry> {
     let encodings =
         [Encoding::F32, Encoding::F16, Encoding::I8, Encoding::I4 { group: 16 }, Encoding::I4 { group: 0 }];
@@ -128,7 +131,11 @@ pub(crate) fn entries(description: &Description) -> Vec<TensorEntry> {
         let (rows, cols) = description.shape(role);
         let encoding = if role.is_matrix() { encodings[matrices % encodings.len()] } else { Encoding::F32 };
         matrices += usize::from(role.is_matrix());
-        let entry = TensorEntry { role, layer, encoding, rows: rows as u32, cols: cols as u32, offset };
+        let integers = matches!(encoding, Encoding::I8 | Encoding::I4 { .. });
+        let wide = integers && description.may_be_wide(role) && description.wide_inputs.has(role);
+        let activations = if wide { ActivationBits::Sixteen } else { ActivationBits::Eight };
+        let (rows, cols) = (rows as u32, cols as u32);
+        let entry = TensorEntry { role, layer, encoding, activations, rows, cols, offset };
         offset = align(offset + entry.len());
         entry
     };

@@ -4,9 +4,11 @@ use crate::fixture::{Bytes, Parts, description, entries, parts};
 use crate::header::assert_problem;
 use whit::Error;
 use whit::format::{
-    Description, Encoding, File, Positions, Role, Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors, align,
+    Description, Encoding, File, Positions, Role, Slots, TENSOR_ENTRY_LEN, TensorEntry, Tensors, WideInputs,
+    align,
 };
 use whit::quant::row_to_f32;
+use whit::tensor::ActivationBits;
 
 /// Parses the small file with its tensor table changed.
 fn parse_table(change: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
@@ -27,6 +29,9 @@ fn every_entry_comes_back() {
     {
         assert!(encodings.contains(&encoding), "the file has no tensor in {encoding:?}");
     }
+    let wide = expected.iter().filter(|entry| entry.activations == ActivationBits::Sixteen);
+    let wide: Vec<_> = wide.map(|entry| (entry.role, entry.layer)).collect();
+    assert_eq!(wide, [(Role::AttentionOut, 0), (Role::Head, 0)]);
 }
 
 #[test]
@@ -40,6 +45,7 @@ fn every_tensor_is_found_where_the_table_says() {
         if entry.role.is_matrix() {
             let matrix = file.tensors.matrix(entry.role, layer).expect("the model has it");
             assert_eq!((matrix.rows(), matrix.cols()), (entry.rows as usize, entry.cols as usize));
+            assert!(matrix.activations().is_none_or(|found| found == entry.activations));
         } else {
             let vector = file.tensors.vector(entry.role, layer);
             let found: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
@@ -70,10 +76,12 @@ fn every_row_of_any_payload_can_be_read() {
 #[test]
 fn every_contradiction_in_an_entry_is_an_error() {
     type Attack = (usize, &'static [u8], &'static str);
-    let attacks: [Attack; 14] = [
+    let attacks: [Attack; 16] = [
         (0, &[99, 0], "another tensor"),
         (2, &[1, 0], "another tensor"),
         (4, &[4, 0], "encoding is not known"),
+        (5, &[2], "neither 0, for 8, nor 1, for 16"),
+        (5, &[0xff], "neither 0, for 8, nor 1, for 16"),
         (4, &[0, 0, 16, 0], "encoding is not known"),
         (4, &[3, 0, 17, 0], "encoding is not known"),
         (4, &[3, 0, 0, 1], "encoding is not known"),
@@ -96,10 +104,53 @@ fn every_contradiction_in_an_entry_is_an_error() {
 
 #[test]
 fn a_vector_that_is_not_f32_is_an_error() {
-    let at = entries(&description()).iter().position(|entry| entry.role == Role::AttentionNorm).expect("one");
-    let error = parse_table(|table| table[at * TENSOR_ENTRY_LEN + 4] = 1).expect_err("f16");
+    let at = entry_of(Role::AttentionNorm, 0) + 4;
+    let error = parse_table(|table| table[at] = 1).expect_err("f16");
     let Error::Tensor { role: Role::AttentionNorm, problem, .. } = error else { panic!("{error}") };
     assert!(problem.contains("f32"), "{problem}");
+}
+
+/// The place of an entry in the table.
+fn entry_of(role: Role, layer: u16) -> usize {
+    let is = |entry: &TensorEntry| (entry.role, entry.layer) == (role, layer);
+    entries(&description()).iter().position(is).expect("the model has it") * TENSOR_ENTRY_LEN
+}
+
+#[test]
+fn activations_of_16_bits_where_there_are_none_are_an_error() {
+    let attacks = [
+        (Role::AttentionNorm, 0, "floats take theirs as they are"),
+        (Role::AttentionOut, 1, "floats take theirs as they are"),
+        (Role::Embedding, 0, "floats take theirs as they are"),
+    ];
+    for (role, layer, expected) in attacks {
+        let error = parse_table(|table| table[entry_of(role, layer) + 5] = 1).expect_err(expected);
+        let Error::Tensor { role: found, problem, .. } = error else { panic!("{error}") };
+        assert!(found == role && problem.contains(expected), "{role:?}: {problem}");
+    }
+    // An embedding of whole bytes that is no head.
+    let mut parts = parts();
+    let mut table = entries(&parts.description);
+    table[0].encoding = Encoding::I8;
+    table[0].activations = ActivationBits::Sixteen;
+    for i in 1..table.len() {
+        table[i].offset = align(table[i - 1].offset + table[i - 1].len());
+    }
+    parts.table = table.iter().flat_map(TensorEntry::to_bytes).collect();
+    let error = File::parse(&parts.write()).map(|_| ()).expect_err("looked up");
+    let Error::Tensor { role: Role::Embedding, problem, .. } = error else { panic!("{error}") };
+    assert!(problem.contains("for the projections and the head"), "{problem}");
+}
+
+#[test]
+fn description_and_table_must_agree_on_16_bit_activations() {
+    let problem = "not of the kinds that the description says";
+    let head = entry_of(Role::Head, 0) + 5;
+    assert_problem(parse_table(|table| table[head] = 0), "tensor table", problem);
+    assert_problem(parse_table(|table| table[entry_of(Role::FfnUp, 1) + 5] = 1), "tensor table", problem);
+    let mut parts = parts();
+    parts.description.wide_inputs = parts.description.wide_inputs.with(Role::FfnDown);
+    assert_problem(File::parse(&parts.write()).map(|_| ()), "tensor table", problem);
 }
 
 #[test]
@@ -132,12 +183,14 @@ fn data_that_cannot_be_cast_is_an_error() {
 
 #[test]
 fn floats_may_be_wider_than_any_exact_sum() {
-    let wide = Description { vocabulary: 131_073, width: 1, head_bias: true, ..description() };
+    let wide_inputs = WideInputs::NONE;
+    let wide = Description { vocabulary: 131_073, width: 1, head_bias: true, wide_inputs, ..description() };
     let (mut end, mut table) = (0, Vec::new());
     for (role, layer) in Slots::new(&wide.into()).iter() {
         let (rows, cols) = wide.shape(role);
-        let (rows, cols) = (rows as u32, cols as u32);
-        let entry = TensorEntry { role, layer, encoding: Encoding::F32, rows, cols, offset: align(end) };
+        let (rows, cols, offset) = (rows as u32, cols as u32, align(end));
+        let (encoding, activations) = (Encoding::F32, ActivationBits::Eight);
+        let entry = TensorEntry { role, layer, encoding, activations, rows, cols, offset };
         table.extend(entry.to_bytes());
         end = entry.offset + entry.len();
     }
@@ -170,14 +223,9 @@ fn a_tensor_more_or_less_is_an_error() {
 
 #[test]
 fn swapped_layers_are_an_error() {
-    let entries = entries(&description());
-    let at = |layer| {
-        let is = |entry: &whit::format::TensorEntry| (entry.role, entry.layer) == (Role::Qkv, layer);
-        entries.iter().position(is).expect("one") * TENSOR_ENTRY_LEN
-    };
     let error = parse_table(|table| {
-        table[at(0) + 2] = 1;
-        table[at(1) + 2] = 0;
+        table[entry_of(Role::Qkv, 0) + 2] = 1;
+        table[entry_of(Role::Qkv, 1) + 2] = 0;
     });
     assert!(matches!(error, Err(Error::Tensor { role: Role::Qkv, layer: 0, .. })), "{error:?}");
 }

@@ -3,8 +3,10 @@
 
 use whit::AlignedBytes;
 use whit::format::{
-    Architecture, Crc32, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, Writer, align,
+    Architecture, Crc32, Description, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, WideInputs,
+    Writer, align,
 };
+use whit::tensor::ActivationBits;
 use whit::tokenizer::layout::Header;
 
 /// Files with more bytes of tensors than this are not made: a run is meant to be short.
@@ -18,8 +20,8 @@ const MOST_TOKENIZER: usize = 1 << 18;
 /// contents; `None` if the description is refused or asks for too much.
 pub fn mend(bytes: &[u8]) -> Option<AlignedBytes> {
     let [description, table, sampling, golden, metadata, tokenizer, data] = sections(bytes)?;
-    let architecture = Architecture::parse(description).ok()?;
-    let (tensor_table, data_len) = tensor_table(&architecture, table)?;
+    let mut architecture = Architecture::parse(description).ok()?;
+    let (tensor_table, data_len) = tensor_table(&mut architecture, table)?;
     let tokenizer = mend_tokenizer(tokenizer);
     let mut payload = tokenizer.clone();
     payload.resize(align(tokenizer.len() as u64) as usize, 0);
@@ -63,23 +65,34 @@ fn sections(bytes: &[u8]) -> Option<[&[u8]; 7]> {
     Some(sections)
 }
 
-/// The entries that the description asks for, with encodings as `table` has them, and the length of the tensors.
-fn tensor_table(architecture: &Architecture, table: &[u8]) -> Option<(Vec<u8>, u64)> {
+/// The entries that the description asks for, with encodings and activations as `table` has them, and the length of the
+/// tensors. The description then says which activations have 16 bits.
+fn tensor_table(architecture: &mut Architecture, table: &[u8]) -> Option<(Vec<u8>, u64)> {
     if architecture.layers() > MOST_LAYERS {
         return None;
     }
-    let (mut entries, mut end) = (Vec::new(), 0);
+    let (mut entries, mut end, mut wide_inputs) = (Vec::new(), 0, WideInputs::NONE);
     for (i, (role, layer)) in Slots::new(architecture).iter().enumerate() {
         let (rows, cols) = architecture.shape(role, layer);
         let raw = table.get(i * TENSOR_ENTRY_LEN..).unwrap_or_default();
         let encoding = if role.is_matrix() { encoding(raw, cols) } else { Encoding::F32 };
         let offset = align(end);
-        let entry = TensorEntry { role, layer, encoding, rows: rows as u32, cols: cols as u32, offset };
+        let integers = matches!(encoding, Encoding::I8 | Encoding::I4 { .. });
+        let mut activations = ActivationBits::Eight;
+        if integers && architecture.may_be_wide(role) && raw.get(5).is_some_and(|bits| bits % 2 == 1) {
+            activations = ActivationBits::Sixteen;
+            wide_inputs = wide_inputs.with(role);
+        }
+        let (rows, cols) = (rows as u32, cols as u32);
+        let entry = TensorEntry { role, layer, encoding, activations, rows, cols, offset };
         end = offset + entry.len();
         if end > MOST_DATA {
             return None;
         }
         entries.extend(entry.to_bytes());
+    }
+    if let Architecture::Transformer(description) = *architecture {
+        *architecture = Description { wide_inputs, ..description }.into();
     }
     Some((entries, end))
 }

@@ -4,7 +4,7 @@ use super::config::{Fields, Only};
 use super::family::{Family, Part, Recipe, activation, context, in_layer};
 use super::shards::Shards;
 use crate::import::rows::Order;
-use whit::format::{Architecture, Description, NormKind, NormPlace, Positions, Role};
+use whit::format::{Architecture, Description, NormKind, NormPlace, Positions, Role, WideInputs};
 
 /// Fields that would change the arithmetic.
 const REFUSED: [(&str, Only); 6] = [
@@ -62,6 +62,7 @@ impl Gpt2 {
             down_bias: true,
             head_bias: false,
             int8_cache: false,
+            wide_inputs: WideInputs::NONE,
             epsilon: fields.number("layer_norm_epsilon", Some(1e-5)) as f32,
             attention_scale: if scaled { (1.0 / f64::from(head_width).sqrt()) as f32 } else { 1.0 },
             embedding_scale: 1.0,

@@ -5,7 +5,7 @@ use super::family::{Family, Part, Recipe, activation, context, in_layer};
 use super::rope;
 use super::shards::Shards;
 use crate::import::rows::Order;
-use whit::format::{Architecture, Description, NormKind, NormPlace, Positions, Role};
+use whit::format::{Architecture, Description, NormKind, NormPlace, Positions, Role, WideInputs};
 use whit::kernels::Pairing;
 
 /// Fields that some relative of Llama has and that would change the arithmetic.
@@ -87,6 +87,7 @@ impl Llama {
             down_bias: mlp_bias,
             head_bias: false,
             int8_cache: false,
+            wide_inputs: WideInputs::NONE,
             epsilon: fields.number("rms_norm_eps", Some(1e-6)) as f32,
             attention_scale: (1.0 / f64::from(head_width).sqrt()) as f32,
             embedding_scale: 1.0,

@@ -6,6 +6,7 @@
 
 use super::for_avx512;
 use super::vectors::*;
+use crate::activations::RowMut;
 use crate::kernels::lanes::{self, Softmax};
 use crate::math::{self, activation::SILU_LOWEST};
 use crate::quant::WIDE_MAX;
@@ -32,6 +33,30 @@ for_avx512! {
         }
         *row.total = _mm512_reduce_add_epi32(total);
         *row.scale = scale;
+    }
+
+    /// See [`lanes::quantize_wide`].
+    pub(super) fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
+        let step = lanes::wide_step_of(absmax(x));
+        put_digits(out.rows_mut(2 * vector), step, |column| sixteen(x, column));
+    }
+
+    /// Writes both digits of the elements, of which `at(column)` gives 16; `step` is their scale and its inverse.
+    #[inline]
+    fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> __m512) {
+        let ([mut high, mut low], (scale, inverse)) = (rows, step);
+        let mut totals = [_mm512_setzero_si512(); 2];
+        for line in 0..high.data.len() {
+            let mut x16 = [_mm512_setzero_ps(); 4];
+            for i in 0..4 {
+                x16[i] = at(64 * line + LANES * i);
+            }
+            let [digits_high, digits_low] = digits(rounded(&x16, inverse, WIDE_MAX as f32));
+            totals[0] = put(&mut high, line, digits_high, totals[0]);
+            totals[1] = put(&mut low, line, digits_low, totals[1]);
+        }
+        (*high.total, *low.total) = (_mm512_reduce_add_epi32(totals[0]), _mm512_reduce_add_epi32(totals[1]));
+        (*high.scale, *low.scale) = (scale * 255.0, scale);
     }
 
     /// [`quantize`] of at most 16 elements, a small head's: half the operations. Returns their sum and the scale.
@@ -101,23 +126,11 @@ for_avx512! {
         out: &mut ActivationsMut<'_>,
     ) {
         let (last, largest) = weigh(scores, value_scale, softmax);
-        let (scale, inverse) = lanes::wide_step_of(largest);
         if skip != 0 {
             store(last, scores.as_chunks_mut::<LANES>().1);
         }
-        let [mut high, mut low] = out.rows_mut(2 * query);
-        let mut totals = [_mm512_setzero_si512(); 2];
-        for line in 0..high.data.len() {
-            let mut weights = [_mm512_setzero_ps(); 4];
-            for i in 0..4 {
-                weights[i] = weights_at(scores, last, skip, 64 * line + LANES * i);
-            }
-            let [digits_high, digits_low] = digits(rounded(&weights, inverse, WIDE_MAX as f32));
-            totals[0] = put(&mut high, line, digits_high, totals[0]);
-            totals[1] = put(&mut low, line, digits_low, totals[1]);
-        }
-        (*high.total, *low.total) = (_mm512_reduce_add_epi32(totals[0]), _mm512_reduce_add_epi32(totals[1]));
-        (*high.scale, *low.scale) = (scale * 255.0, scale);
+        let step = lanes::wide_step_of(largest);
+        put_digits(out.rows_mut(2 * query), step, |column| weights_at(scores, last, skip, column));
     }
 
     /// Makes weights of the scores, and returns those after the last whole 16, which it does not store: a load that

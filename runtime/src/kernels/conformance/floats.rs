@@ -191,7 +191,9 @@ impl Vectors {
             values[0] += scale;
         }
         mismatch("quantize_each", 1, self.len, 1, found, expected)?;
-        for (name, tokens, sums) in [("quantize", 3, true), ("quantize", 1, false), ("weights_i8", 4, true)] {
+        let wide = [("quantize_wide", 4, true), ("quantize_wide", 2, false)];
+        let narrow = [("quantize", 3, true), ("quantize", 1, false), ("weights_i8", 4, true)];
+        for (name, tokens, sums) in narrow.into_iter().chain(wide) {
             let shape = ActivationShape { tokens, cols: SKIP + self.len };
             let Some(by_scalar) = vectors(shape, sums, &mut room) else { return Ok(None) };
             let Some(by_kernels) = vectors(shape, sums, &mut room) else { return Ok(None) };
@@ -201,6 +203,12 @@ impl Vectors {
                     let x = &x[..self.len - token.min(self.len - 1)];
                     Scalar.quantize(x, token, &mut by_scalar);
                     kernels.quantize(x, token, &mut by_kernels);
+                }
+            } else if name == "quantize_wide" {
+                for vector in 0..tokens / 2 {
+                    let x = &x[..self.len - vector.min(self.len - 1)];
+                    Scalar.quantize_wide(x, vector, &mut by_scalar);
+                    kernels.quantize_wide(x, vector, &mut by_kernels);
                 }
             } else {
                 let mut softmax = [Softmax::EMPTY; 2];

@@ -2,7 +2,7 @@
 //! packings but what the format says, up to the widest matrices at their extremes.
 
 use super::{Fill, Random};
-use crate::kernels::{Backend, Kernels, WithKernels};
+use crate::kernels::{Backend, Kernels, Scalar, WithKernels};
 use crate::parallel::Columns;
 use crate::tensor::{
     ActivationShape, ActivationsMut, LANES, MAX_COLS_I4, MAX_COLS_I8, MatrixI4, MatrixI8, padded_rows,
@@ -163,6 +163,29 @@ fn the_widest_int4_rows_are_exact_at_the_extremes() {
             for fill in [Fill::LeastGreatest, Fill::LeastLeast, Fill::GreatestGreatest] {
                 int4(2, MAX_COLS_I4, tokens, group, fill);
             }
+        }
+    }
+}
+
+#[test]
+fn two_digits_stand_for_a_vector_to_within_half_a_step() {
+    let mut random = Random::new(2);
+    for len in [1, 16, 63, 172] {
+        let x: Vec<f32> = (0..len).map(|_| random.float()).collect();
+        let shape = ActivationShape { tokens: 2, cols: len };
+        let (mut data, mut sums) = (vec![0; shape.data_len()], vec![0; shape.sums_len()]);
+        let (mut totals, mut scales) = ([0; 2], [0.0; 2]);
+        let mut out = ActivationsMut::new(shape, &mut data, &mut sums, &mut totals, &mut scales)
+            .expect("the lengths are its own");
+        Scalar.quantize_wide(&x, 0, &mut out);
+        let [high, low] = [0, 1].map(|token| out.as_activations().row(token));
+        let absmax = x.iter().fold(0f32, |most, x| most.max(x.abs()));
+        assert_eq!((high.scale, low.scale), (absmax / 32512.0 * 255.0, absmax / 32512.0));
+        for (k, &x) in x.iter().enumerate() {
+            let [high, low] = [&high, &low].map(|row| f64::from(row.data[k]) * f64::from(row.scale));
+            // The step, 255 steps and the products with its inverse are rounded: 2⁻²⁴ of at most 32512 steps, thrice.
+            let off = (high + low - f64::from(x)).abs() / f64::from(absmax) * 32512.0;
+            assert!(off < 0.506, "{len}: {off} steps");
         }
     }
 }
