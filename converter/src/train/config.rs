@@ -1,7 +1,7 @@
 //! What can be trained: every value here has a checkpoint format that says it.
 
 use super::error::TrainError;
-use whit::format::{Description, NormKind, NormPlace, Positions};
+use whit::format::{Description, NormKind, NormPlace, Positions, WideInputs};
 use whit::kernels::{Activation, Pairing};
 
 /// A model to be trained.
@@ -129,6 +129,7 @@ impl Transformer {
             down_bias: true,
             head_bias: false,
             int8_cache: false,
+            wide_inputs: WideInputs::NONE,
             epsilon: 1e-5,
             attention_scale: (1.0 / f64::from(head_width).sqrt()) as f32,
             embedding_scale: 1.0,

@@ -36,6 +36,9 @@ struct Turn {
     sum: Buffer,
 }
 
+/// The turn of nobody any more.
+const ABANDONED: usize = usize::MAX;
+
 /// The gradients of a model.
 #[derive(Debug)]
 pub(super) struct Gradients {
@@ -73,12 +76,22 @@ impl Gradients {
             GradientId::Whole(id) => &self.slots[id.0],
             GradientId::TiedRows => &self.slots[self.parameters],
         };
-        let turn = slot.changed.wait_while(lock(&slot.turn), |turn| turn.shard != shard);
+        let waits = |turn: &mut Turn| turn.shard != shard && turn.shard != ABANDONED;
+        let turn = slot.changed.wait_while(lock(&slot.turn), waits);
         let mut turn = turn.unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(turn.shard, shard, "the thread of another shard panicked");
         add(&mut turn.sum);
         turn.shard += 1;
         drop(turn);
         slot.changed.notify_all();
+    }
+
+    /// Makes all who wait panic: the shard that they wait for will not come.
+    fn abandon(&self) {
+        for slot in &self.slots {
+            lock(&slot.turn).shard = ABANDONED;
+            slot.changed.notify_all();
+        }
     }
 
     /// Every gradient, in the order of the parameters, after all shards.
@@ -91,8 +104,61 @@ impl Gradients {
     }
 }
 
+/// Held while a thread works on a shard: if it panics, those that would wait for it do too.
+pub(super) struct Working<'g>(pub(super) &'g Gradients);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon();
+        }
+    }
+}
+
 impl Slot {
     fn turn_mut(&mut self) -> &mut Turn {
         self.turn.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::init::{Builder, Init};
+
+    fn gradients() -> Gradients {
+        let mut builder = Builder::new(1);
+        builder.vector("w", 1, Init::Constant(0.0));
+        Gradients::new(&builder.parameters)
+    }
+
+    const WHOLE: GradientId = GradientId::Whole(ParameterId(0));
+
+    #[test]
+    fn shards_add_in_their_order() {
+        let mut gradients = gradients();
+        std::thread::scope(|scope| {
+            for shard in (0..4).rev() {
+                let gradients = &gradients;
+                scope.spawn(move || gradients.add(WHOLE, shard, |sum| sum[0] = 10.0 * sum[0] + shard as f32));
+            }
+        });
+        assert_eq!(gradients.finish().next().expect("one parameter"), [123.0]);
+        gradients.reset();
+        gradients.add(WHOLE, 0, |sum| assert_eq!(sum, [0.0]));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_panicked() {
+        let gradients = gradients();
+        let [first, second] = std::thread::scope(|scope| {
+            let second = scope.spawn(|| gradients.add(WHOLE, 1, |_| ()));
+            let first = scope.spawn(|| {
+                let _working = Working(&gradients);
+                panic!("on purpose");
+            });
+            [first.join().map(|()| ()), second.join()]
+        });
+        assert!(first.is_err() && second.is_err());
     }
 }

@@ -43,6 +43,7 @@ pub mod metrics;
 mod model;
 mod ops;
 mod optimizer;
+mod packed;
 mod parameters;
 mod pass;
 mod pool;

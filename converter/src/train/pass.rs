@@ -1,7 +1,7 @@
 //! A batch, shared out as shards among threads: forward, and where gradients are asked for backward.
 
 use super::error::TrainError;
-use super::gradients::Gradients;
+use super::gradients::{Gradients, Working};
 use super::model::{Drops, Model, State};
 use super::ops::{IGNORED, cross_entropy};
 use super::pool::Pool;
@@ -92,6 +92,7 @@ pub(super) fn run(
     let texts = batch.tokens.chunks(len).zip(batch.targets.chunks(len));
     let shards = texts.zip(state.shards(sequences)).zip(&mut losses).enumerate();
     for_each_with(pools, shards, |pool, (index, (((tokens, targets), state), loss))| {
+        let _working = options.gradients.map(Working);
         let shard = options.gradients.map(|gradients| Shard { gradients, index });
         let mut tape = Tape::new(pool, weights, shard);
         let drops = Drops { rate: options.dropout, key: options.key.part(index as u64) };

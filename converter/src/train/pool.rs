@@ -1,7 +1,7 @@
 //! Buffers that are used again: every pass over a shard asks for the same lengths, so after the first one nothing is
 //! allocated, cleared or faulted in.
 
-use super::gemm::Packed;
+use super::packed::Packed;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 

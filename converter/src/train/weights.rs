@@ -1,6 +1,6 @@
 //! Parameters made ready for one step: rounded as the runtime will store them, and packed for both directions.
 
-use super::gemm::Packed;
+use super::packed::Packed;
 use super::parameters::{Parameter, ParameterId, Use};
 use super::pool::Buffer;
 use super::quantize::{Quantization, round_matrix};

@@ -2,7 +2,8 @@
 //!
 //! Scores and their gradients are computed for blocks of queries, and only for the keys that those see.
 
-use crate::train::gemm::{Left, Packed, Product};
+use crate::train::gemm::{Left, Product};
+use crate::train::packed::Packed;
 use crate::train::pool::{Buffer, Pool};
 use crate::train::quantize::round_rows;
 use crate::train::simd::{dot, largest, sum_by, vectorized};
