@@ -16,14 +16,15 @@ mod integer;
 mod interrupt;
 mod model_file;
 mod output;
+mod plot;
 mod progress;
 mod report;
 mod run;
 mod table;
+mod train;
 mod verify;
 
 use clap::{Parser, Subcommand};
-
 use std::process::ExitCode;
 
 /// Small language models from one file, with the same bits on every core.
@@ -49,6 +50,8 @@ enum Command {
     Bench(bench::Args),
     Energy(energy::Args),
     Report(report::Args),
+    Train(Box<train::Args>),
+    Plot(plot::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -71,6 +74,8 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Energy(args) => energy::run(args),
         Command::Report(args) => report::run(args),
+        Command::Train(args) => train::run(*args),
+        Command::Plot(args) => plot::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,3 +12,4 @@ mod made_up;
 mod recurrent;
 mod reports;
 mod stories;
+mod train;
