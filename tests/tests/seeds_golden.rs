@@ -1,7 +1,7 @@
 //! The published worked examples that the runtime's own operations can be driven with.
 //!
 //! In other files: recurrent cells, `seeds_recurrent.rs`; the sampler's, `sampler_golden.rs`; the quantizers', `quant_golden.rs`; those of whole models and
-//! tokenizers, `seeds_models.rs`; energy's, `energy_golden.rs`. Areas that have nothing to drive here, and why:
+//! tokenizers, `seeds_models.rs`; energy's, `energy_golden.rs`; merges that are learned, `merges_golden.rs`. Areas that have nothing to drive here, and why:
 //! - `attention.additive`, `attention.linear_causal`, `position.sinusoidal`, `.wavelength`, `.shift`, `.alibi`,
 //!   `.t5_bucket`, `activation.gate`, `moe.*`, `adapter.*`, `crf.*`, `head.*`, `linear.conv1d_pool`,
 //!   `norm.batch_fold`, `decode.beam*`, `.contrastive*`, `.speculative`, `adaptive.*`: no such operation in the runtime;
@@ -10,7 +10,7 @@
 //! - `quant.affine*`, `.fake_quant`, `.calibrate_percentile`, `.calibrate_running`, `.codebook*`, `.kmeans_1d`, `.qat_step`:
 //!   the file knows symmetric scales only, and nothing is trained;
 //! - `linear.perceptron*`, `.xor`: steps, which no model here has;
-//! - `tokenizer.*_train`, `.wordpiece*`, `.unigram`, `.longest_match`, `.whitespace`, `.contractions`, `.word_ids`,
+//! - `tokenizer.wordpiece*`, `.unigram`, `.longest_match`, `.whitespace`, `.contractions`, `.word_ids`,
 //!   `.pre_tokenize`, `.vocab_choice`: kinds of tokenizer that the file does not have; `.round_trip` shows a fault;
 //! - `lm.*`, `metric.*`, `loss.*`, `embedding.*`, `fairness.*`, `factor.*`, `prune.*`, `train.*`, `data.*`: measures and
 //!   training, which are the converter's.

@@ -23,6 +23,8 @@ pub(super) enum Failure {
     Reported,
     /// The user broke off. Exit code 130, as shells have it.
     Interrupted,
+    /// The same, but what was done is saved; the message says where.
+    Saved(String),
 }
 
 impl Failure {
@@ -50,6 +52,7 @@ impl Failure {
             Self::Closed => return ExitCode::SUCCESS,
             Self::Reported => return ExitCode::FAILURE,
             Self::Interrupted => (super::interrupt::EXIT_CODE, "interrupted; nothing was written".to_owned()),
+            Self::Saved(message) => (super::interrupt::EXIT_CODE, format!("interrupted; {message}")),
         };
         note(format_args!("error: {message}"));
         ExitCode::from(code)

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no source of energy. A reader that closes the pipe early is no failure.
 
+mod apply;
 mod bench;
 mod compute;
 mod conversion;
@@ -11,17 +12,19 @@ mod eval;
 mod failure;
 mod import;
 mod inspect;
+mod integer;
 mod interrupt;
 mod model_file;
 mod output;
+mod plot;
 mod progress;
 mod report;
 mod run;
 mod table;
+mod train;
 mod verify;
 
 use clap::{Parser, Subcommand};
-
 use std::process::ExitCode;
 
 /// Small language models from one file, with the same bits on every core.
@@ -39,6 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Apply(apply::Args),
     Import(import::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -46,6 +50,8 @@ enum Command {
     Bench(bench::Args),
     Energy(energy::Args),
     Report(report::Args),
+    Train(Box<train::Args>),
+    Plot(plot::Args),
 }
 
 /// Runs the command that the process was started with.
@@ -60,6 +66,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Apply(args) => apply::run(args),
         Command::Import(args) => import::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
@@ -67,6 +74,8 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Energy(args) => energy::run(args),
         Command::Report(args) => report::run(args),
+        Command::Train(args) => train::run(*args),
+        Command::Plot(args) => plot::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use whit::parallel::Workers;
 use whit::sampler::{Sampler, Sampling, SamplingError};
-use whit::tokenizer::{EncodeOptions, encode_bound};
+use whit::tokenizer::{EncodeOptions, Tokenizer, encode_bound};
 use whit::{Error, Finish, Model, Session, Token};
 
 /// Generate text from a model, printed as it is made
@@ -105,7 +105,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let prompt_tokens = encode(&model, &prompt, &file)?;
     if !model.architecture().is_language_model() {
         return Err(
-            file.fail(&"the model does not predict the next token; `whit apply` computes what it does")
+            file.fail(&"the model does not predict the next token; `whit apply` computes what it gives")
         );
     }
     let timed = generate(&args, &mut session, &prompt, &prompt_tokens, &sampling, &file)?;
@@ -156,9 +156,9 @@ fn ending(args: &Args, timed: &Timed, context: usize) -> Result<(), Failure> {
     }
 }
 
-/// A directory, or a llama2.c file by its name: everything else is taken for a `.whit` file.
+/// A directory, or a llama2.c or ONNX file by its name: everything else is taken for a `.whit` file.
 fn is_checkpoint(path: &Path) -> bool {
-    path.is_dir() || path.extension().is_some_and(|kind| kind == "bin")
+    path.is_dir() || path.extension().is_some_and(|kind| kind == "bin" || kind == "onnx")
 }
 
 /// Imports a checkpoint to a temporary file, which has no name any more when this returns.
@@ -201,7 +201,7 @@ fn sampling(args: &Args, model: &Model<'_>, file: &ModelFile) -> Result<Sampling
     Ok(sampling)
 }
 
-/// The prompt's tokens; without any, the token that begins a text, or ends the one before.
+/// The prompt's tokens; without any, the token that begins a text, or ends the one before, or else a new line.
 fn encode(model: &Model<'_>, prompt: &str, file: &ModelFile) -> Result<Vec<Token>, Failure> {
     let tokenizer = model.tokenizer().ok_or_else(|| file.fail(&Error::NoTokenizer))?;
     let options = EncodeOptions { eos: false, ..tokenizer.default_options() };
@@ -215,11 +215,19 @@ fn encode(model: &Model<'_>, prompt: &str, file: &ModelFile) -> Result<Vec<Token
     };
     tokens.truncate(count);
     if tokens.is_empty() {
-        let begin =
-            tokenizer.bos().or(tokenizer.eos()).ok_or_else(|| file.fail(&Error::NothingToContinue))?;
-        tokens.push(begin);
+        let begin = tokenizer.bos().or(tokenizer.eos()).or_else(|| new_line(tokenizer));
+        tokens.push(begin.ok_or_else(|| file.fail(&Error::NothingToContinue))?);
     }
     Ok(tokens)
+}
+
+/// The token of a line's end, which a line may follow, if the vocabulary has one.
+fn new_line(tokenizer: &Tokenizer<'_>) -> Option<Token> {
+    let mut tokens = [Token(0); encode_bound(1)];
+    match tokenizer.encode(b"\n", EncodeOptions::default(), &mut tokens) {
+        Ok(1) => Some(tokens[0]),
+        _ => None,
+    }
 }
 
 /// A text, and what making it took.

@@ -67,7 +67,7 @@ impl Windows {
                 break;
             }
             let mut tokens = encode(tokenizer, document)?;
-            let keep = left + usize::from(start.is_none());
+            let keep = left.saturating_add(usize::from(start.is_none()));
             this.bytes += if tokens.len() <= keep {
                 document.len()
             } else {

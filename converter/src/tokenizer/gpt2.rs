@@ -122,7 +122,7 @@ pub(super) fn bytes_of(text: &str) -> Vec<u8> {
 }
 
 /// GPT-2's stand-in for a byte: itself where Latin-1 prints it, else the next of the characters from U+0100 on.
-fn stand_in(byte: u8) -> char {
+pub(crate) fn stand_in(byte: u8) -> char {
     let printable = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     if printable(byte) {
         return char::from(byte);

@@ -20,3 +20,4 @@ pub use named::{from_directory, is_in_directory};
 pub use vocabulary::{Merge, Vocabulary};
 
 use error::{Result, content, read};
+pub(crate) use gpt2::stand_in;

@@ -101,6 +101,16 @@ impl Trainer {
         self.steps
     }
 
+    /// What passes round to.
+    pub fn quantization(&self) -> Quantization {
+        self.settings.quantization
+    }
+
+    /// Rounds to `quantization` from the next step on.
+    pub fn set_quantization(&mut self, quantization: Quantization) {
+        self.settings.quantization = quantization;
+    }
+
     /// What the optimizer remembers; with [`Trainer::steps`], all that is not in the model.
     pub fn tensors(&self) -> impl Iterator<Item = NamedTensor> + '_ {
         self.optimizer.tensors()

@@ -5,7 +5,8 @@
 use crate::command::{say, succeed};
 use std::path::Path;
 
-const COMMANDS: [&str; 8] = ["run", "import", "inspect", "verify", "eval", "bench", "energy", "report"];
+const COMMANDS: [&str; 11] =
+    ["train", "plot", "run", "apply", "import", "inspect", "verify", "eval", "bench", "energy", "report"];
 
 #[test]
 fn help_texts_are_those_on_record() {
