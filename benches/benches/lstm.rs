@@ -33,7 +33,7 @@ fn main() {
     println!("shape   weights  step µs  GMAC/s  of peak  chunk of {CHUNK}, µs a token");
     for width in widths {
         for (name, weights) in [("int8", Encoding::I8), ("int4", Encoding::I4 { group: 32 })] {
-            let encodings = Encodings { weights, embedding: Encoding::I8 };
+            let encodings = Encodings { weights, ..Encodings::all(Encoding::I8) };
             let [step, chunk] = measure(&mut clock, width, encodings);
             let macs = (16.0 * f64::from(width) + f64::from(VOCABULARY)) * f64::from(width);
             let speed = macs / step / 1e9;
