@@ -7,7 +7,7 @@ use whit_tests::examples::{examples, list, number};
 
 /// Words as lists of symbols, with their counts.
 fn corpus(value: &Value) -> Vec<(Vec<String>, u64)> {
-    let word = |word: &Value| list(word).iter().map(|symbol| text(symbol)).collect();
+    let word = |word: &Value| list(word).iter().map(text).collect();
     list(value).iter().map(|pair| (word(&pair[0]), number(&pair[1]) as u64)).collect()
 }
 

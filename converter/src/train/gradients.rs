@@ -157,7 +157,7 @@ mod tests {
                 let _working = Working(&gradients);
                 panic!("on purpose");
             });
-            [first.join().map(|()| ()), second.join()]
+            [first.join(), second.join()]
         });
         assert!(first.is_err() && second.is_err());
     }
