@@ -238,6 +238,10 @@ fn training_ends_where_validation_finds_no_gain_and_the_best_model_stays() {
     let found = json(folder.path(), &["eval", "wild.whit", "--text", "other.txt", "--json"]);
     let [kept, found] = [&report["best"]["loss"], &found["nats_per_token"]].map(|x| x.as_f64().unwrap());
     assert!((kept - found).abs() < 1e-3, "{kept} {found}");
+    // Rounding is tried all the same, and what was best without it does not count.
+    let qat = ["--qat", "int8", "--qat-from", "0.9"];
+    let rounded = json(folder.path(), &train("rounded", &[&steps[..], &rate, &qat].concat()));
+    assert!(rounded["best"]["step"].as_u64().unwrap() > 81, "{rounded}");
     let rate = ["--learning-rate", "1e30", "--clip", "0", "--warmup", "0", "--steps", "9"];
     let said = say(folder.path(), &train("no-number", &rate));
     let advice = "expected a loss, found no number; lower --learning-rate";
