@@ -4,8 +4,9 @@
 use crate::arena::Arena;
 use crate::golden;
 use crate::inspect::{cache_name, tensor_name};
+use crate::integer;
 use serde::Serialize;
-use whit::format::File;
+use whit::format::{File, IntegerFile};
 use whit::kernels::Backend;
 use whit::tensor::{LANES, Matrix};
 use whit::threads::ThreadPool;
@@ -38,6 +39,9 @@ pub struct Check {
 /// Checks the file in `bytes`, handing over every result as it is known. A file without structure has only that
 /// one.
 pub fn verify(bytes: &[u8], mut each: impl FnMut(Check)) {
+    if IntegerFile::is_one(bytes) {
+        return integer::verify::verify(bytes, each);
+    }
     let file = match File::parse(bytes) {
         Ok(file) => file,
         Err(error) => return each(check("structure", Err(error.to_string()))),
@@ -63,7 +67,7 @@ pub fn verify(bytes: &[u8], mut each: impl FnMut(Check)) {
     }
 }
 
-fn check(name: &str, result: Result<String, String>) -> Check {
+pub(crate) fn check(name: &str, result: Result<String, String>) -> Check {
     let (status, detail) = match result {
         Ok(detail) => (Status::Ok, detail),
         Err(detail) => (Status::Failed, detail),

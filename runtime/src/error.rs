@@ -1,6 +1,6 @@
 //! Everything that can go wrong, as one small value that says what was expected and what was found.
 
-use crate::format::Role;
+use crate::format::{IntegerRole, Role};
 use crate::sampler::{SamplingError, stop::StopError};
 use crate::tokenizer::TokenizerError;
 use core::fmt;
@@ -51,6 +51,22 @@ pub enum Error {
         /// Which tensor.
         role: Role,
         /// Of which layer, counted from 0; 0 for tensors outside of layers.
+        layer: u16,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A layer of a chain of integer layers does not fit the others.
+    IntegerLayer {
+        /// Which layer, counted from 0.
+        layer: u16,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A tensor's entry contradicts the description of a chain of integer layers.
+    IntegerTensor {
+        /// Which tensor.
+        role: IntegerRole,
+        /// Of which layer, counted from 0.
         layer: u16,
         /// What is wrong.
         problem: &'static str,
@@ -163,6 +179,10 @@ impl fmt::Display for Error {
                 } else {
                     write!(f, "tensor `{}`: {problem}", role.name())
                 }
+            }
+            Self::IntegerLayer { layer, problem } => write!(f, "layer {layer}: {problem}"),
+            Self::IntegerTensor { role, layer, problem } => {
+                write!(f, "tensor `layers.{layer}.{}`: {problem}", role.name())
             }
             Self::Misaligned { part, excess } => write!(
                 f,

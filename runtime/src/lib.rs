@@ -15,6 +15,7 @@ mod cache;
 pub mod error;
 pub mod format;
 mod generate;
+pub mod integer;
 pub mod kernels;
 mod layout;
 pub mod math;

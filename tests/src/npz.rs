@@ -9,7 +9,7 @@ use std::path::Path;
 pub struct Array {
     /// Sizes of the dimensions.
     pub shape: Vec<usize>,
-    /// All numbers; i32 and f32 fit exactly.
+    /// All numbers; u8, i32 and f32 fit exactly.
     pub values: Vec<f64>,
 }
 
@@ -21,7 +21,7 @@ pub fn read(path: &Path, name: &str) -> Result<Array, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let file =
         member(&bytes, &format!("{name}.npy")).ok_or("no such array, or an archive of another kind")?;
-    parse_npy(&file).ok_or_else(|| format!("`{name}` is not an array of i32 or f32 in row-major order"))
+    parse_npy(&file).ok_or_else(|| format!("`{name}` is not an array of u8, i32 or f32 in row-major order"))
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<usize> {
@@ -68,6 +68,8 @@ fn parse_npy(bytes: &[u8]) -> Option<Array> {
         words.map(|&word| f64::from(f32::from_le_bytes(word))).collect()
     } else if header.contains("'<i4'") {
         words.map(|&word| f64::from(i32::from_le_bytes(word))).collect()
+    } else if header.contains("'|u1'") {
+        data.iter().map(|&byte| byte.into()).collect()
     } else {
         return None;
     };

@@ -1,6 +1,10 @@
-//! Tensors of ONNX's node tests: the fields of a `TensorProto` that they use, read from the protobuf wire format.
+//! Small models, and tensors of ONNX's node tests: the fields of a `TensorProto` that they use, read from the protobuf wire format.
 //!
 //! Formats: onnx.proto (`TensorProto`: 1 dims, 2 data_type, 9 raw_data); Protocol Buffers, "Encoding".
+
+mod write;
+
+pub use write::{gru, gru_constants, gru_nodes, int, list, model, node, real, tagger, text, with_constants};
 
 use std::path::Path;
 

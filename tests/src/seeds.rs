@@ -1,11 +1,13 @@
-//! What the fuzz targets start from: small valid inputs, made here and nowhere copied.
+//! What the fuzz targets start from: small valid inputs, made here or by the script that lies beside them.
 
 use crate::checkpoints::{self, Dtype, Options, Shape};
 use crate::hostile::Folder;
-use crate::synthetic::{Encodings, awkward};
-use crate::{tokenizers, whole};
+use crate::synthetic::{Encodings, awkward, recurrents, widths};
+use crate::{onnx, synthetic, tokenizers, whole};
 use std::fs;
-use whit::format::{Description, Encoding};
+use whit::format::{Description, Encoding, Recurrent};
+use whit_converter::import::tflite;
+use whit_converter::integer::to_bytes;
 
 /// The seeds of every target, by its name.
 ///
@@ -14,10 +16,13 @@ use whit::format::{Description, Encoding};
 pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     vec![
         ("file", files()),
+        ("integer_file", vec![integer_file()]),
+        ("import_tflite", vec![TFLITE.into()]),
         ("tokenizer", sections()),
         ("tokenizer_json", jsons()),
         ("tokenizer_llama2c", vec![llama2c_tokenizer()]),
         ("import_llama2c", vec![llama2c(false, true), llama2c(false, false), llama2c(true, true)]),
+        ("import_onnx", onnx_files()),
         (
             "import_safetensors",
             SHAPES.iter().zip(0..).map(|(name, i)| behind(&[i], &written(name).1)).collect(),
@@ -27,6 +32,15 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             SHAPES.iter().zip(0..).map(|(name, i)| behind(&[i / 3], &written(name).0)).collect(),
         ),
     ]
+}
+
+/// A model that TensorFlow wrote, see `make.py` beside it.
+const TFLITE: &[u8] = include_bytes!("../files/digits/int8.tflite");
+
+/// The `.whit` file of that model.
+fn integer_file() -> Vec<u8> {
+    let checkpoint = tflite::read(TFLITE, "int8.tflite").expect("a whole file");
+    to_bytes(&checkpoint).expect("its layers fit together")
 }
 
 /// Shapes of Hugging Face checkpoints: three with the names of Llama's tensors, then one with GPT-2's.
@@ -76,7 +90,23 @@ fn files() -> Vec<Vec<u8>> {
         let bytes = whole::whole(small, encodings, tokenizers::characters(), i.into());
         [i << 2, i << 2 | 1, i << 2 | 3].map(|choice| behind(&[choice], &bytes))
     };
-    (0..).zip(encodings.map(Encodings::all).into_iter().chain(wide)).flat_map(model).collect()
+    (0..)
+        .zip(encodings.map(Encodings::all).into_iter().chain(wide))
+        .flat_map(model)
+        .chain(recurrent_files())
+        .collect()
+}
+
+/// Recurrent models of every cell and input, likewise.
+fn recurrent_files() -> impl Iterator<Item = Vec<u8>> {
+    let smaller = |recurrent: Recurrent| Recurrent { layers: 1, hidden: widths(&[6]), ..recurrent };
+    let plain = recurrents().into_iter().filter(|(_, recurrent)| !recurrent.projected && !recurrent.tied);
+    let model = move |(i, (_, recurrent)): (usize, (&str, Recurrent))| {
+        let encoding = [Encoding::I8, Encoding::I4 { group: 16 }][i % 2];
+        let bytes = synthetic::model(smaller(recurrent), Encodings::all(encoding), 1);
+        behind(&[(i % 4) as u8 * 4 + 1], &bytes)
+    };
+    plain.enumerate().map(model)
 }
 
 /// A section behind its length, and a text.
@@ -111,6 +141,11 @@ fn llama2c_tokenizer() -> Vec<u8> {
     file
 }
 
+/// A tagger over an embedding, and an unembedded GRU.
+fn onnx_files() -> Vec<Vec<u8>> {
+    vec![onnx::tagger(), onnx::gru()]
+}
+
 /// A checkpoint of one layer, in the legacy layout or version 1.
 fn llama2c(version_1: bool, tied: bool) -> Vec<u8> {
     let (width, hidden, layers, heads, vocabulary, context) = (4i32, 6, 1, 2, 5, 8);
@@ -142,7 +177,7 @@ mod tests {
     use super::*;
     use crate::hostile::{Outcome, exercise, export_all, mend, tokenize_valid};
     use whit::{AlignedBytes, CacheKind};
-    use whit_converter::import::{huggingface, llama2c};
+    use whit_converter::import::{huggingface, llama2c, onnx};
     use whit_converter::tokenizer::{llama2c as tokenizer_bin, tokenizer_json};
 
     fn of(target: &str) -> Vec<Vec<u8>> {
@@ -180,6 +215,10 @@ mod tests {
         for seed in of("import_llama2c") {
             let path = folder.write("model.bin", &seed);
             export_all(&llama2c::import(&path, |_| Ok(Vec::new())).expect("taken"), folder.path());
+        }
+        for seed in of("import_onnx") {
+            let path = folder.write("model.onnx", &seed);
+            export_all(&onnx::import(&path, |_| Ok(Vec::new())).expect("taken"), folder.path());
         }
         let configurations = configurations();
         for (seed, config) in of("import_safetensors").iter().zip(&configurations) {

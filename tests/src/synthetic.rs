@@ -6,8 +6,8 @@ pub use recurrent::{lstm, recurrents, widths};
 
 use whit::AlignedBytes;
 use whit::format::{
-    Architecture, Crc32, Description, Encoding, Golden, NormKind, NormPlace, Positions, Role,
-    SamplingDefaults, Slots, TensorEntry, WideInputs, Writer, align, encode_entry,
+    Architecture, Crc32, Description, DescriptionSection, Encoding, Golden, NormKind, NormPlace, Positions,
+    Role, SamplingDefaults, Slots, TensorEntry, WideInputs, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 use whit::quant::{pack_block_i4, pack_block_i8, pack_f16};
@@ -344,7 +344,7 @@ fn assemble(architecture: &Architecture, table: &[u8], data: &[u8], extras: &Ext
     payload.resize(align(payload.len() as u64) as usize, 0);
     payload.extend_from_slice(data);
     let writer = Writer {
-        architecture,
+        description: DescriptionSection::Model(architecture),
         tensor_table: table,
         sampling: &sampling,
         golden: &golden,

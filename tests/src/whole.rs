@@ -1,6 +1,6 @@
 //! Small models with everything that a file can hold: tokenizer, stops, metadata, and a transcript that holds.
 
-use crate::synthetic::{Encodings, Extras, awkward, model_and, random_weights};
+use crate::synthetic::{Encodings, Extras, awkward, lstm, model_and, random_weights, widths};
 use crate::tokenizers;
 use whit::format::{Architecture, Crc32, Description, Encoding, Recurrent};
 use whit::sampler::{Sampling, greedy};
@@ -25,6 +25,12 @@ pub fn tiny() -> AlignedBytes {
         ..awkward()
     };
     whole(description, Encodings::all(Encoding::I8), tokenizers::characters(), TINY_SEED)
+}
+
+/// The same of one LSTM layer, int4.
+pub fn tiny_recurrent() -> AlignedBytes {
+    let recurrent = Recurrent { input: 10, layers: 1, hidden: widths(&[13]), ..lstm() };
+    whole(recurrent, Encodings::all(Encoding::I4 { group: 16 }), tokenizers::characters(), TINY_SEED)
 }
 
 /// A model of the given shape (its vocabulary is the tokenizer's) with random weights.

@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use whit::format::{
-    Description, Encoding, File, HEADER_LEN, NormKind, Positions, Role, TABLE_SECTIONS, Tensors,
+    Description, Encoding, File, HEADER_LEN, NormKind, Positions, Recurrent, Role, TABLE_SECTIONS, Tensors,
 };
 use whit::kernels::Backend;
 use whit::tokenizer::{Tokenizer, TokenizerError};
@@ -13,8 +13,8 @@ use whit::{AlignedBytes, CacheKind, Error, Model};
 use whit_converter::inspect::inspect;
 use whit_converter::verify::{Status, verify};
 use whit_tests::hostile::{Outcome, exercise, reseal, reseal_tables};
-use whit_tests::synthetic::{Encodings, Random, awkward};
-use whit_tests::{tokenizers, whole};
+use whit_tests::synthetic::{Encodings, Random, awkward, recurrents};
+use whit_tests::{synthetic, tokenizers, whole};
 
 const SEED: u64 = 1;
 const SECTION_ENTRY_LEN: usize = 24;
@@ -171,8 +171,13 @@ fn edge_values_under_a_right_checksum_are_refused_or_run() {
 /// The description alone, where a change is most likely to keep the file in shape.
 #[test]
 fn every_edge_value_of_every_field_of_the_description_is_refused_or_runs() {
-    let original = whole::tiny();
-    let start = sections(&original)[0].0;
+    for original in [whole::tiny(), whole::tiny_recurrent()] {
+        every_edge_value_of_every_field_of(&original);
+    }
+}
+
+fn every_edge_value_of_every_field_of(original: &AlignedBytes) {
+    let start = sections(original)[0].0;
     let edges = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 16, 63, 64, 131_071, 1 << 16, 1 << 24, 0x0101_0101];
     let floats = [0.0f32, -0.0, 1e-45, 1e-30, 1e30, f32::MAX, f32::INFINITY, f32::NAN, -1.0];
     for field in 0..Description::LEN / 4 {
@@ -180,7 +185,7 @@ fn every_edge_value_of_every_field_of_the_description_is_refused_or_runs() {
             let mut bytes = original.clone();
             bytes[start + 4 * field..][..4].copy_from_slice(&value.to_le_bytes());
             reseal_tables(&mut bytes);
-            let case = || format!("field {field} = {value:#x}");
+            let case = || format!("field {field} = {value:#x} of a file of {} bytes", original.len());
             survives(&bytes, &case, backend(field), CacheKind::I8);
         }
     }
@@ -225,7 +230,12 @@ fn models() -> Vec<(String, AlignedBytes)> {
         let bytes = whole::whole(description, encodings, section, SEED + i as u64);
         (format!("{i}: {:?}, {tokenizer}", encodings.weights), bytes)
     };
-    encodings.map(Encodings::all).into_iter().chain(wide).enumerate().map(model).collect()
+    let recurrent = |(i, (name, recurrent)): (usize, (&str, Recurrent))| {
+        let encoding = encodings[i % encodings.len()];
+        (format!("{name}, {encoding:?}"), synthetic::model(recurrent, Encodings::all(encoding), SEED))
+    };
+    let recurrents = recurrents().into_iter().enumerate().map(recurrent);
+    encodings.map(Encodings::all).into_iter().chain(wide).enumerate().map(model).chain(recurrents).collect()
 }
 
 /// Bytes in stretches of up to 40, anywhere in tokenizer and tensors.

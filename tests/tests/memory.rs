@@ -12,7 +12,7 @@ use whit::parallel::{Inline, Workers};
 use whit::sampler::{Sampling, ban_repeated_ngrams};
 use whit::threads::ThreadPool;
 use whit::{AlignedBytes, CacheKind, Error, Finish, Model, SessionOptions, Token};
-use whit_tests::synthetic::{awkward, encodings};
+use whit_tests::synthetic::{awkward, encodings, lstm};
 use whit_tests::{tokenizers, whole};
 
 struct Counting;
@@ -66,26 +66,32 @@ fn main() {
     let pool = ThreadPool::new(2).expect("a thread starts").eager();
     // What the standard library makes once for a thread (its handle) is not the runtime's.
     pool.run(&|_| drop(black_box(std::thread::current())));
-    let mut cases = 0;
+    let (mut cases, mut texts) = (0, 0);
     // Eight encodings with four tokenizers: each of them twice.
     for ((encoding, encodings), (tokenizer, section)) in
         encodings().into_iter().zip(tokenizers::sections().into_iter().cycle())
     {
-        let bytes = whole::whole(awkward(), encodings, section, 3);
-        for cache in [CacheKind::F32, CacheKind::I8] {
+        let transformer = whole::whole(awkward(), encodings, section.clone(), 3);
+        let recurrent = whole::whole(lstm(), encodings, section, 3);
+        for (bytes, cache) in
+            [(&transformer, CacheKind::F32), (&transformer, CacheKind::I8), (&recurrent, CacheKind::F32)]
+        {
             for backend in Backend::available() {
                 for workers in [&Inline as &dyn Workers, &pool] {
-                    let (result, allocations) = counted_life(&bytes, cache, backend, workers);
+                    let (result, allocations) = counted_life(bytes, cache, backend, workers);
                     let (backend, workers) = (backend.name(), workers.count());
                     let case = format!("{tokenizer}, {encoding}, {cache:?}, {backend}, {workers} workers");
                     let pieces = result.unwrap_or_else(|error| panic!("{case}: {error}"));
-                    assert!(pieces > 0, "{case}: no text came");
+                    // Random states may end a text at its first token; they do not in every encoding.
+                    assert!(pieces > 0 || bytes == &recurrent, "{case}: no text came");
+                    texts += usize::from(pieces > 0 && bytes == &recurrent);
                     assert_eq!(allocations, 0, "{case}");
                     cases += 1;
                 }
             }
         }
     }
+    assert!(texts > 0, "no text came of a recurrent model");
     println!("memory: no allocation in {cases} lives of a session");
 }
 
@@ -130,7 +136,7 @@ fn life(
     let len = session.save(saved)?;
     session.reset();
     session.load(&saved[..len])?;
-    session.truncate(4)?;
+    session.truncate(if model.architecture().context().is_some() { 4 } else { 0 })?;
     ban_repeated_ngrams(session.logits_mut(), &[2, 3, 2], 2);
     let mut pieces = 0;
     let sampled = Sampling {
@@ -147,7 +153,7 @@ fn life(
         assert!(text.finish().is_some_and(|finish| finish != Finish::ContextFull));
     }
     // Errors are values too.
-    assert!(session.feed(&[Token(0); 90]).is_err());
+    assert!(session.feed(&[Token(u32::MAX); 90]).is_err());
     assert!(session.load(&saved[..len - 1]).is_err());
     Ok(pieces)
 }

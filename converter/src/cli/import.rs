@@ -3,6 +3,7 @@
 use super::compute::Cache;
 use super::conversion::{Weights, WeightsArgs, convert};
 use super::failure::Failure;
+use super::integer;
 use super::interrupt;
 use super::model_file::ModelFile;
 use super::output::{bytes, grouped, print, print_json};
@@ -11,7 +12,7 @@ use crate::calibrate::Calibration;
 use crate::checkpoint::Checkpoint;
 use crate::eval::Text;
 use crate::export::ExportOptions;
-use crate::import;
+use crate::import::{self, tflite};
 use crate::inspect::{Share, Transcript, inspect};
 use crate::map::Map;
 use crate::usage::peak_rss_bytes;
@@ -21,14 +22,15 @@ use std::path::{Path, PathBuf};
 use whit::CacheKind;
 use whit::format::MAGIC;
 
-/// Make a .whit file of a checkpoint: a Hugging Face directory, or a llama2.c .bin with its tokenizer
+/// Make a .whit file of a checkpoint: a Hugging Face directory, a directory of a recurrent model, an .onnx file, a
+/// quantized .tflite of LSTM, fully connected, reshape and softmax, or a llama2.c .bin with its tokenizer
 ///
 /// Weights become int8 unless told otherwise; they are read and written row by row. The file gets a golden transcript, which `whit verify` and a
 /// device's self-test replay. It appears whole or not at all; the same input gives the same bytes.
 ///
 /// JSON keys: file, source, tensors, parameters, file_bytes, source_bytes, ratio (file to source), bits_per_weight,
 /// encodings (name, tensors, parameters, bytes, share_of_file), golden (cache, prompt, output, logits_crc32),
-/// peak_rss_bytes (mapped files included).
+/// peak_rss_bytes (mapped files included). Of a .tflite file: source, and the keys of `whit inspect`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The checkpoint
@@ -88,6 +90,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         Some(out) => out.clone(),
         None => default_output(&args.path)?,
     };
+    if tflite::is_one(&args.path) {
+        return import_tflite(&args, &out);
+    }
     let guard = interrupt::Guard::new()?;
     let mut checkpoint = import::open(&args.path, args.tokenizer.as_deref())
         .map_err(|error| Failure::Failed(error.to_string()))?;
@@ -102,6 +107,20 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     drop(guard);
     let report = report(&args.path, &out)?;
     if args.json { print_json(&report) } else { print(text(&report)) }
+}
+
+/// A chain of integer layers, which has no choices left.
+fn import_tflite(args: &Args, out: &Path) -> Result<(), Failure> {
+    if args.weights.any() || args.tokenizer.is_some() || args.calibrate.is_some() || args.cache.is_some() {
+        let message = "a .tflite file is taken as it was quantized: --weights, --group, --embedding, --tensor, \
+                       --calibrate, --tokenizer and --cache are not for it";
+        return Err(Failure::Usage(message.into()));
+    }
+    may_write(out)?;
+    let given = [("name", &args.name), ("licence", &args.license)];
+    let metadata: Vec<_> =
+        given.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))).collect();
+    integer::import(&args.path, out, &metadata, args.json)
 }
 
 /// The calibration text in the model's tokens.

@@ -2,17 +2,22 @@
 
 use super::compute::{Cache, ContextArg, session_options};
 use super::failure::Failure;
+use super::integer;
 use super::model_file::ModelFile;
 use super::output::{bytes, grouped, print, print_json};
 use super::table::{pairs, table};
 use crate::inspect::{Architecture, RecurrentWords, Report, Share, TransformerWords, Vocabulary, inspect};
 use std::path::PathBuf;
+use whit::format::IntegerFile;
 
 /// Show what is in a file: architecture, sections, tensors, sizes, and the memory that a session needs
 ///
 /// JSON keys: file, file_bytes, format_version, fingerprint, architecture, parameters, bits_per_weight,
 /// weight_bytes_per_token, sections, encodings, parts, tensors, memory (context, cache, batch, workers, cache_bytes,
-/// buffer_bytes, arena_bytes), tokenizer, sampling, golden, metadata.
+/// buffer_bytes, arena_bytes), tokenizer, sampling, golden, metadata. For a chain of integer layers: file, file_bytes,
+/// format_version, fingerprint, architecture (integer), input and output (width, scale, zero_point), frames_per_output,
+/// layers (kind, inputs, outputs, macs), parameters, tensors, memory (state_bytes, arena_bytes), golden (frames, outputs,
+/// crc32), metadata.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The .whit file
@@ -42,6 +47,9 @@ struct Named<'a> {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let file = ModelFile::open(&args.file)?;
+    if IntegerFile::is_one(file.bytes()) {
+        return integer::show(&file, None, args.tensors, args.json);
+    }
     let model = file.model()?;
     let context = args.context.context(&model)?;
     let options = session_options(&model, context, usize::from(args.threads), args.cache);

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no source of energy. A reader that closes the pipe early is no failure.
 
+mod apply;
 mod bench;
 mod compute;
 mod conversion;
@@ -11,6 +12,7 @@ mod eval;
 mod failure;
 mod import;
 mod inspect;
+mod integer;
 mod interrupt;
 mod model_file;
 mod output;
@@ -41,6 +43,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Apply(apply::Args),
     Import(import::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Apply(args) => apply::run(args),
         Command::Import(args) => import::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),

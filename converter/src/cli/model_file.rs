@@ -4,6 +4,7 @@ use super::failure::Failure;
 use crate::export::Pending;
 use crate::map::Map;
 use std::path::{Path, PathBuf};
+use whit::format::IntegerFile;
 use whit::{Error, Model};
 
 /// A mapped file.
@@ -46,6 +47,11 @@ impl ModelFile {
 
     /// The model in it.
     pub(super) fn model(&self) -> Result<Model<'_>, Failure> {
+        if IntegerFile::is_one(&self.map) {
+            return Err(
+                self.fail(&"it holds a chain of integer layers, which takes frames; `whit apply` runs it")
+            );
+        }
         Model::parse(&self.map).map_err(|error| match error {
             Error::NotWhit => {
                 self.fail(&format_args!("{error}; `whit import` makes a .whit file of a checkpoint"))

@@ -105,7 +105,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let prompt_tokens = encode(&model, &prompt, &file)?;
     if !model.architecture().is_language_model() {
         return Err(
-            file.fail(&"the model does not predict the next token; `whit apply` computes what it does")
+            file.fail(&"the model does not predict the next token; `whit apply` computes what it gives")
         );
     }
     let timed = generate(&args, &mut session, &prompt, &prompt_tokens, &sampling, &file)?;
@@ -156,9 +156,9 @@ fn ending(args: &Args, timed: &Timed, context: usize) -> Result<(), Failure> {
     }
 }
 
-/// A directory, or a llama2.c file by its name: everything else is taken for a `.whit` file.
+/// A directory, or a llama2.c or ONNX file by its name: everything else is taken for a `.whit` file.
 fn is_checkpoint(path: &Path) -> bool {
-    path.is_dir() || path.extension().is_some_and(|kind| kind == "bin")
+    path.is_dir() || path.extension().is_some_and(|kind| kind == "bin" || kind == "onnx")
 }
 
 /// Imports a checkpoint to a temporary file, which has no name any more when this returns.

@@ -13,6 +13,7 @@ mod tests;
 
 pub use error::{BadWeights, ExportError};
 pub use options::{ExportOptions, GoldenShape, TensorEncoding, encoding_name};
+pub(crate) use pending::write_whole;
 pub use pending::{Pending, Report};
 
 use crate::calibrate::Forward;

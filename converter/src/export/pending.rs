@@ -33,16 +33,7 @@ pub struct Pending {
 impl Pending {
     /// An empty file in the folder of `out`.
     pub(super) fn create(tables: Tables, out: &Path) -> Result<Self, ExportError> {
-        if !folder(out).is_dir() {
-            let problem = "its folder does not exist; make it, or choose another";
-            return Err(ExportError::io(out)(io::Error::new(io::ErrorKind::NotFound, problem)));
-        }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".whit-").suffix(".part");
-        // Temporary files are private; this one becomes an ordinary file, subject to the umask.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder(out)).map_err(ExportError::io(out))?;
+        let file = beside(out)?;
         Ok(Self { tables, file, out: out.to_owned() })
     }
 
@@ -93,12 +84,7 @@ impl Pending {
     /// If the file cannot be written or renamed; it is removed then.
     pub fn commit(self) -> Result<Report, ExportError> {
         let report = self.report();
-        let io = ExportError::io(&self.out);
-        self.file.as_file().sync_all().map_err(&io)?;
-        self.file.persist(&self.out).map_err(|error| io(error.error))?;
-        // The new name is on the disk when the folder is; not every file system can say so.
-        #[cfg(unix)]
-        let _ = std::fs::File::open(folder(&self.out)).and_then(|folder| folder.sync_all());
+        name(self.file, &self.out)?;
         Ok(report)
     }
 
@@ -122,6 +108,41 @@ impl Pending {
         file.seek(SeekFrom::Start(0)).map_err(&io)?;
         file.write_all(&bytes).map_err(&io)
     }
+}
+
+/// A temporary file in the folder of `out`.
+fn beside(out: &Path) -> Result<NamedTempFile, ExportError> {
+    if !folder(out).is_dir() {
+        let problem = "its folder does not exist; make it, or choose another";
+        return Err(ExportError::io(out)(io::Error::new(io::ErrorKind::NotFound, problem)));
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".whit-").suffix(".part");
+    // Temporary files are private; this one becomes an ordinary file, subject to the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder(out)).map_err(ExportError::io(out))
+}
+
+/// Gives `file` the name `out`, replacing what had it, once all of it is on the disk.
+fn name(file: NamedTempFile, out: &Path) -> Result<(), ExportError> {
+    let io = ExportError::io(out);
+    file.as_file().sync_all().map_err(&io)?;
+    file.persist(out).map_err(|error| io(error.error))?;
+    // The new name is on the disk when the folder is; not every file system can say so.
+    #[cfg(unix)]
+    let _ = std::fs::File::open(folder(out)).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+/// Writes a file that is whole in memory.
+///
+/// # Errors
+/// If it cannot be written or renamed; nothing is left behind then.
+pub(crate) fn write_whole(out: &Path, bytes: &[u8]) -> Result<(), ExportError> {
+    let mut file = beside(out)?;
+    file.as_file_mut().write_all(bytes).map_err(ExportError::io(out))?;
+    name(file, out)
 }
 
 /// The folder that `path` lies in.

@@ -5,7 +5,8 @@ use super::options::{ExportOptions, encoding_name};
 use crate::checkpoint::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 use whit::format::{
-    Architecture, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer, align, encode_entry,
+    Architecture, DescriptionSection, Golden, Metadata, Role, SamplingDefaults, Slots, TensorEntry, Writer,
+    align, encode_entry,
 };
 
 /// Everything in front of the payload.
@@ -50,7 +51,7 @@ impl Tables {
     /// The format's writer over these tables.
     pub(super) fn writer(&self) -> Writer<'_> {
         Writer {
-            architecture: &self.architecture,
+            description: DescriptionSection::Model(&self.architecture),
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,

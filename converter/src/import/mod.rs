@@ -4,8 +4,10 @@
 mod error;
 pub mod huggingface;
 pub mod llama2c;
+pub mod onnx;
 mod recurrent;
 mod rows;
+pub mod tflite;
 
 pub use error::{ImportError, Problem};
 
@@ -14,8 +16,8 @@ use crate::tokenizer::{self, TokenizerFileError, Vocabulary};
 use std::{fs::File, io::Read, path::Path};
 use whit::format::MAGIC;
 
-/// Reads the checkpoint at `path`: a Hugging Face directory, or a llama2.c file. `tokenizer` names the file of the
-/// tokenizer, which a directory also finds by itself.
+/// Reads the checkpoint at `path`: a Hugging Face directory, an ONNX file by its name, or a llama2.c file. `tokenizer`
+/// names the file of the tokenizer, which a directory also finds by itself, and an ONNX file can do without.
 ///
 /// # Errors
 /// As the importers, or if the tokenizer is missing, is wrong, or has more tokens than the model.
@@ -32,6 +34,12 @@ pub fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Checkpoint<'static>
     }
     if is_whit(path) {
         return Err(already(path).into());
+    }
+    if path.extension().is_some_and(|kind| kind == "onnx") {
+        return onnx::import(path, |tokens| match tokenizer {
+            Some(file) => section(&tokenizer::tokenizer_json::open(file)?, tokens),
+            None => Ok(Vec::new()),
+        });
     }
     llama2c::import(path, |tokens| {
         let Some(file) = tokenizer else { return Err(no_tokenizer(path).into()) };

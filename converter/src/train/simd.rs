@@ -96,12 +96,23 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// The largest element; −∞ for none.
 #[inline(always)]
 pub(super) fn largest(x: &[f32]) -> f32 {
+    largest_by(x, |x| x)
+}
+
+/// The largest f(x); −∞ for none.
+#[inline(always)]
+pub(super) fn largest_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
     for chunk in chunks {
         for l in 0..LANES {
-            lanes[l] = if chunk[l] > lanes[l] { chunk[l] } else { lanes[l] };
+            let value = f(chunk[l]);
+            lanes[l] = if value > lanes[l] { value } else { lanes[l] };
         }
     }
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most })
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        let value = f(x);
+        *lane = if value > *lane { value } else { *lane };
+    }
+    lanes.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most })
 }

@@ -5,8 +5,8 @@
 use crate::command::{say, succeed};
 use std::path::Path;
 
-const COMMANDS: [&str; 10] =
-    ["run", "import", "inspect", "verify", "eval", "bench", "energy", "report", "train", "plot"];
+const COMMANDS: [&str; 11] =
+    ["run", "apply", "import", "inspect", "verify", "eval", "bench", "energy", "report", "train", "plot"];
 
 #[test]
 fn help_texts_are_those_on_record() {

@@ -1,6 +1,7 @@
 //! The command `whit` from outside: what it prints, what it leaves behind, how it exits.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod apply;
 mod bench;
 mod command;
 mod compression;
@@ -8,6 +9,7 @@ mod energy;
 mod failures;
 mod help;
 mod made_up;
+mod recurrent;
 mod reports;
 mod stories;
 mod train;

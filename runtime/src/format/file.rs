@@ -1,8 +1,8 @@
 //! The header, the section table, and the order of everything.
 
 use super::{
-    ALIGNMENT, Architecture, Crc32, Golden, Metadata, SamplingDefaults, Tensors, align, read_u16, read_u32,
-    read_u64,
+    ALIGNMENT, Architecture, Chain, Crc32, Golden, Metadata, SamplingDefaults, Tensors, align, read_u16,
+    read_u32, read_u64,
 };
 use crate::error::Error;
 
@@ -94,11 +94,11 @@ impl<'a> File<'a> {
     /// What is wrong, and where. Damage in the payload (tokenizer, tensor data) is not looked for: see
     /// [`File::verify_payload`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let excess = bytes.as_ptr().addr() % ALIGNMENT;
-        if excess != 0 {
-            return Err(Error::Misaligned { part: "the file's bytes", excess });
-        }
         let sections = parse_sections(bytes)?;
+        if Chain::is_one(sections[0]) {
+            let request = "the file holds a chain of integer layers";
+            return Err(Error::Unsupported { request, remedy: "open it as an IntegerModel" });
+        }
         let architecture = Architecture::parse(sections[0])?;
         Ok(Self {
             bytes,
@@ -147,22 +147,37 @@ impl<'a> File<'a> {
     /// # Errors
     /// [`Error::Checksum`] if they differ.
     pub fn verify_payload(&self) -> Result<(), Error> {
-        let stored = read_u32(self.bytes, TABLES_CRC + 4);
-        let computed = Crc32::of(&self.bytes[read_u64(self.bytes, 24) as usize..]);
-        if stored == computed {
-            Ok(())
-        } else {
-            Err(Error::Checksum { part: "tokenizer and weights", stored, computed })
-        }
+        verify_payload(self.bytes)
     }
 
     /// A number that differs between files with different contents: both checksums.
     pub fn fingerprint(&self) -> u64 {
-        read_u64(self.bytes, TABLES_CRC)
+        fingerprint(self.bytes)
     }
 }
 
-fn parse_sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], Error> {
+/// Compares the payload of a proven file with its checksum.
+pub(super) fn verify_payload(bytes: &[u8]) -> Result<(), Error> {
+    let stored = read_u32(bytes, TABLES_CRC + 4);
+    let computed = Crc32::of(&bytes[read_u64(bytes, 24) as usize..]);
+    if stored == computed {
+        Ok(())
+    } else {
+        Err(Error::Checksum { part: "tokenizer and weights", stored, computed })
+    }
+}
+
+/// Both checksums of a proven file.
+pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
+    read_u64(bytes, TABLES_CRC)
+}
+
+/// The sections of a file that starts at a multiple of 64, once header and table are proven.
+pub(super) fn parse_sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], Error> {
+    let excess = bytes.as_ptr().addr() % ALIGNMENT;
+    if excess != 0 {
+        return Err(Error::Misaligned { part: "the file's bytes", excess });
+    }
     let found = bytes.len() as u64;
     if bytes.len() >= MAGIC.len() && bytes[..MAGIC.len()] != MAGIC {
         return Err(Error::NotWhit);
@@ -240,6 +255,31 @@ fn tables_crc(tables: &[u8]) -> u32 {
     crc.value()
 }
 
+/// The description to write.
+#[derive(Clone, Copy, Debug)]
+pub enum DescriptionSection<'a> {
+    /// A model of language or frames in real numbers.
+    Model(&'a Architecture),
+    /// The records of a [`Chain`].
+    Integer(&'a [u8]),
+}
+
+impl DescriptionSection<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Model(_) => Architecture::LEN,
+            Self::Integer(records) => records.len(),
+        }
+    }
+
+    fn write(&self, out: &mut [u8]) {
+        match self {
+            Self::Model(architecture) => out.copy_from_slice(&architecture.to_bytes()),
+            Self::Integer(records) => out.copy_from_slice(records),
+        }
+    }
+}
+
 /// Writes the tables of a file: the writer that belongs to [`File::parse`].
 ///
 /// The payload is not held here: the caller streams it after the tables, in the same order, and brings its
@@ -247,7 +287,7 @@ fn tables_crc(tables: &[u8]) -> u32 {
 #[derive(Debug)]
 pub struct Writer<'a> {
     /// What the model computes.
-    pub architecture: &'a Architecture,
+    pub description: DescriptionSection<'a>,
     /// Contents of the tensor table: the entries in canonical order.
     pub tensor_table: &'a [u8],
     /// Contents of the sampling section.
@@ -303,9 +343,9 @@ impl Writer<'_> {
             entry[8..16].copy_from_slice(&offsets[i].to_le_bytes());
             entry[16..24].copy_from_slice(&self.lengths()[i].to_le_bytes());
         }
-        let description = self.architecture.to_bytes();
-        let tables = [&description[..], self.tensor_table, self.sampling, self.golden, self.metadata];
-        for (table, offset) in tables.into_iter().zip(offsets) {
+        self.description.write(&mut out[offsets[0] as usize..][..self.description.len()]);
+        let tables = [self.tensor_table, self.sampling, self.golden, self.metadata];
+        for (table, &offset) in tables.into_iter().zip(&offsets[1..]) {
             out[offset as usize..][..table.len()].copy_from_slice(table);
         }
         let crc = tables_crc(out);
@@ -315,7 +355,7 @@ impl Writer<'_> {
 
     fn lengths(&self) -> [u64; SECTIONS] {
         [
-            Architecture::LEN as u64,
+            self.description.len() as u64,
             self.tensor_table.len() as u64,
             self.sampling.len() as u64,
             self.golden.len() as u64,

@@ -1,14 +1,62 @@
 //! What recurrent cells do with the products of one step, element by element: plain Rust that a backend inlines
 //! through `enter`, as the operations in [`lanes`](super::lanes). `ARITHMETIC.md` is the text of what stands here.
 //!
-//! `input` is W·x + b and `state` U·h, both `[gates × hidden]`, gate after gate; the sums are taken here.
+//! `input` is W·x + b and `state` U·h, both `[gates × hidden]`, gate after gate; the sums are taken here. Sixteen
+//! elements are taken into arrays before any is stored, and every function runs over one array in a loop of its own: over
+//! the slices themselves, or with `array::map`, compilers made scalars of half of it, and a step of an LSTM of 2 × 128 took
+//! 8.5 or 9.3 µs instead of 5.8.
 
+use super::lanes::Lanes;
 use crate::math::{relu, sigmoid, tanh};
+use crate::tensor::LANES;
 
-/// Part `gate` of a vector of gates, each `hidden` long.
+/// Up to sixteen elements of `x` from `start` on, of which there are `left`; zeros beyond.
 #[inline(always)]
-fn gate(gates: &[f32], gate: usize, hidden: usize) -> &[f32] {
-    &gates[gate * hidden..][..hidden]
+fn take(x: &[f32], start: usize, left: usize) -> Lanes {
+    let x = &x[start..][..left.min(LANES)];
+    if let Some(whole) = x.first_chunk() {
+        return *whole;
+    }
+    let mut values = [0.0; LANES];
+    values[..x.len()].copy_from_slice(x);
+    values
+}
+
+/// f of each.
+#[inline(always)]
+fn each(mut x: Lanes, f: impl Fn(f32) -> f32) -> Lanes {
+    for l in 0..LANES {
+        x[l] = f(x[l]);
+    }
+    x
+}
+
+/// f of each pair.
+#[inline(always)]
+fn both(mut x: Lanes, y: Lanes, f: impl Fn(f32, f32) -> f32) -> Lanes {
+    for l in 0..LANES {
+        x[l] = f(x[l], y[l]);
+    }
+    x
+}
+
+/// As many of `values` as there is room for.
+#[inline(always)]
+fn put(values: Lanes, out: &mut [f32]) {
+    if let Some(whole) = out.first_chunk_mut() {
+        *whole = values;
+    } else {
+        let len = out.len();
+        out.copy_from_slice(&values[..len]);
+    }
+}
+
+/// Sixteen elements of gate `gate` from `start` on, those of both products added.
+#[inline(always)]
+fn sum(input: &[f32], state: &[f32], gate: usize, hidden: usize, start: usize) -> Lanes {
+    let (at, left) = (gate * hidden + start, hidden - start);
+    let (x, u) = (take(input, at, left), take(state, at, left));
+    both(x, u, |x, u| x + u)
 }
 
 /// Long short-term memory, gates i, f, g, o: `c = f · c + i · g` and `h = o · tanh(c)`, with σ of the gates but g,
@@ -16,14 +64,17 @@ fn gate(gates: &[f32], gate: usize, hidden: usize) -> &[f32] {
 #[inline(always)]
 pub fn lstm(input: &[f32], state: &[f32], c: &mut [f32], h: &mut [f32]) {
     let hidden = c.len();
-    let [xi, xf, xg, xo] = [0, 1, 2, 3].map(|i| gate(input, i, hidden));
-    let [hi, hf, hg, ho] = [0, 1, 2, 3].map(|i| gate(state, i, hidden));
     let h = &mut h[..hidden];
-    for l in 0..hidden {
-        let (i, f) = (sigmoid(xi[l] + hi[l]), sigmoid(xf[l] + hf[l]));
-        let (g, o) = (tanh(xg[l] + hg[l]), sigmoid(xo[l] + ho[l]));
-        c[l] = f * c[l] + i * g;
-        h[l] = o * tanh(c[l]);
+    for start in (0..hidden).step_by(LANES) {
+        let i = each(sum(input, state, 0, hidden, start), sigmoid);
+        let f = each(sum(input, state, 1, hidden, start), sigmoid);
+        let g = each(sum(input, state, 2, hidden, start), tanh);
+        let before = take(c, start, hidden - start);
+        let after = both(both(f, before, |f, c| f * c), both(i, g, |i, g| i * g), |old, new| old + new);
+        let o = each(sum(input, state, 3, hidden, start), sigmoid);
+        let bounded = each(after, tanh);
+        put(after, &mut c[start..]);
+        put(both(o, bounded, |o, c| o * c), &mut h[start..]);
     }
 }
 
@@ -36,13 +87,21 @@ pub fn gru_reset_after(input: &[f32], state: &mut [f32], bias: &[f32], h: &mut [
     for (u, bias) in state[2 * hidden..].iter_mut().zip(bias) {
         *u += bias;
     }
-    let [xz, xr, xn] = [0, 1, 2].map(|i| gate(input, i, hidden));
-    let [hz, hr, hn] = [0, 1, 2].map(|i| gate(state, i, hidden));
-    for l in 0..hidden {
-        let (z, r) = (sigmoid(xz[l] + hz[l]), sigmoid(xr[l] + hr[l]));
-        let n = tanh(xn[l] + r * hn[l]);
-        h[l] = (1.0 - z) * n + z * h[l];
+    for start in (0..hidden).step_by(LANES) {
+        let left = hidden - start;
+        let z = each(sum(input, state, 0, hidden, start), sigmoid);
+        let r = each(sum(input, state, 1, hidden, start), sigmoid);
+        let (x, u) = (take(input, 2 * hidden + start, left), take(state, 2 * hidden + start, left));
+        let candidate = both(x, both(r, u, |r, u| r * u), |x, u| x + u);
+        put(renewed(z, candidate, take(h, start, left)), &mut h[start..]);
     }
+}
+
+/// `(1 − z) · tanh(candidate) + z · h`.
+#[inline(always)]
+fn renewed(z: Lanes, candidate: Lanes, h: Lanes) -> Lanes {
+    let new = both(each(candidate, tanh), z, |n, z| (1.0 - z) * n);
+    both(new, both(z, h, |z, h| z * h), |new, old| new + old)
 }
 
 /// The first half of a GRU that resets before the product: `state`, `[2 × hidden]`, becomes z, and
@@ -50,12 +109,13 @@ pub fn gru_reset_after(input: &[f32], state: &mut [f32], bias: &[f32], h: &mut [
 #[inline(always)]
 pub fn gru_reset(input: &[f32], state: &mut [f32], h: &[f32], reset: &mut [f32]) {
     let hidden = h.len();
-    let [xz, xr] = [0, 1].map(|i| gate(input, i, hidden));
-    let (hz, hr) = state.split_at_mut(hidden);
-    let (hr, reset) = (&hr[..hidden], &mut reset[..hidden]);
-    for l in 0..hidden {
-        hz[l] = sigmoid(xz[l] + hz[l]);
-        reset[l] = sigmoid(xr[l] + hr[l]) * h[l];
+    let reset = &mut reset[..hidden];
+    for start in (0..hidden).step_by(LANES) {
+        let z = each(sum(input, state, 0, hidden, start), sigmoid);
+        let r = each(sum(input, state, 1, hidden, start), sigmoid);
+        let h = take(h, start, hidden - start);
+        put(z, &mut state[start..hidden]);
+        put(both(r, h, |r, h| r * h), &mut reset[start..]);
     }
 }
 
@@ -63,25 +123,28 @@ pub fn gru_reset(input: &[f32], state: &mut [f32], h: &[f32], reset: &mut [f32])
 #[inline(always)]
 pub fn gru_renew(input: &[f32], z: &[f32], candidate: &[f32], h: &mut [f32]) {
     let hidden = h.len();
-    let (xn, z, candidate) = (gate(input, 2, hidden), &z[..hidden], &candidate[..hidden]);
-    for l in 0..hidden {
-        let n = tanh(xn[l] + candidate[l]);
-        h[l] = (1.0 - z[l]) * n + z[l] * h[l];
+    for start in (0..hidden).step_by(LANES) {
+        let left = hidden - start;
+        let (x, u) = (take(input, 2 * hidden + start, left), take(candidate, start, left));
+        let candidate: Lanes = both(x, u, |x, u| x + u);
+        put(renewed(take(z, start, left), candidate, take(h, start, left)), &mut h[start..]);
     }
 }
 
 /// `h = tanh(x + u)`.
 #[inline(always)]
 pub fn elman_tanh(input: &[f32], state: &[f32], h: &mut [f32]) {
-    for ((h, x), u) in h.iter_mut().zip(input).zip(state) {
-        *h = tanh(x + u);
+    let hidden = h.len();
+    for start in (0..hidden).step_by(LANES) {
+        put(each(sum(input, state, 0, hidden, start), tanh), &mut h[start..]);
     }
 }
 
 /// `h = max(x + u, 0)`.
 #[inline(always)]
 pub fn elman_relu(input: &[f32], state: &[f32], h: &mut [f32]) {
-    for ((h, x), u) in h.iter_mut().zip(input).zip(state) {
-        *h = relu(x + u);
+    let hidden = h.len();
+    for start in (0..hidden).step_by(LANES) {
+        put(each(sum(input, state, 0, hidden, start), relu), &mut h[start..]);
     }
 }

@@ -70,7 +70,7 @@ fn every_field_out_of_range_is_named() {
     let minus = (-1f32).to_bits();
     let attacks = [
         (0, 0, "kind"),
-        (0, 3, "kind"),
+        (0, 4, "kind"),
         (4, 0, "vocabulary"),
         (4, (1 << 24) + 1, "vocabulary"),
         (8, 0, "width"),

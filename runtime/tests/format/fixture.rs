@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use whit::Error;
 use whit::format::{
-    Crc32, Description, Encoding, File, Golden, NormKind, NormPlace, Positions, Role, SamplingDefaults,
-    Slots, TensorEntry, WideInputs, Writer, align, encode_entry,
+    Crc32, Description, DescriptionSection, Encoding, File, Golden, NormKind, NormPlace, Positions, Role,
+    SamplingDefaults, Slots, TensorEntry, WideInputs, Writer, align, encode_entry,
 };
 use whit::kernels::{Activation, Pairing};
 use whit::tensor::ActivationBits;
@@ -145,7 +145,7 @@ pub(crate) fn entries(description: &Description) -> Vec<TensorEntry> {
 impl Parts {
     pub(crate) fn write(&self) -> Bytes {
         let writer = Writer {
-            architecture: &self.description.into(),
+            description: DescriptionSection::Model(&self.description.into()),
             tensor_table: &self.table,
             sampling: &self.sampling,
             golden: &self.golden,

@@ -3,5 +3,6 @@
 mod description;
 mod fixture;
 mod header;
+mod recurrent;
 mod sections;
 mod tensors;

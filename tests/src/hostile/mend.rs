@@ -3,8 +3,8 @@
 
 use whit::AlignedBytes;
 use whit::format::{
-    Architecture, Crc32, Description, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN, TensorEntry, WideInputs,
-    Writer, align,
+    Architecture, Crc32, Description, DescriptionSection, Encoding, HEADER_LEN, Slots, TENSOR_ENTRY_LEN,
+    TensorEntry, WideInputs, Writer, align,
 };
 use whit::tensor::ActivationBits;
 use whit::tokenizer::layout::Header;
@@ -27,7 +27,7 @@ pub fn mend(bytes: &[u8]) -> Option<AlignedBytes> {
     payload.resize(align(tokenizer.len() as u64) as usize, 0);
     payload.extend(data.iter().chain([&0]).cycle().take(data_len as usize));
     let writer = Writer {
-        architecture: &architecture,
+        description: DescriptionSection::Model(&architecture),
         tensor_table: &tensor_table,
         sampling,
         golden,
