@@ -202,10 +202,12 @@ impl Run {
 
     /// Why no step is left, if none is.
     fn end(&self) -> Option<End> {
-        let Recipe { steps, patience, .. } = self.progress.recipe;
+        let Recipe { steps, patience, qat, .. } = self.progress.recipe;
+        // What is found before the rounding begins says nothing about what comes after.
+        let counts = qat.is_none_or(|qat| self.progress.step > qat.from);
         if self.progress.step >= steps {
             Some(End::Finished)
-        } else if patience > 0 && self.progress.without_gain >= patience {
+        } else if counts && patience > 0 && self.progress.without_gain >= patience {
             Some(End::NoGain)
         } else {
             None

@@ -59,7 +59,7 @@ pub struct Shape {
 /// Sizes for devices, by about how many parameters they have with an alphabet's vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// 50 000: about 30 kB of int4.
+    /// 50 000: about 40 kB of int4.
     P50k,
     /// 250 000: about 150 kB of int4.
     P250k,

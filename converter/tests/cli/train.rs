@@ -157,13 +157,13 @@ fn kill_while_it_writes(folder: &Path, args: &[&str], directory: &str, sightings
 #[cfg(unix)]
 fn assert_kills_change_nothing(model: &[&str]) {
     let folder = folder();
-    let options = ["--steps", "20", "--eval-every", "3", "--threads", "1"];
+    let options = ["--steps", "40", "--eval-every", "3", "--threads", "1"];
     succeed(folder.path(), &train_model(model, "whole", &options));
     let more = [&options[..], &["--save-every", "1", "--resume"]].concat();
     let killed = train_model(model, "killed", &more);
     let mut kills = 0;
-    // Some writes go before the first save of a process, so that each gets a little further.
-    while !kill_while_it_writes(folder.path(), &killed, "killed", 2 + kills % 7) {
+    // At its first write that is seen, its second, and so on, so that some processes get further than others.
+    while !kill_while_it_writes(folder.path(), &killed, "killed", 1 + kills % 9) {
         kills += 1;
         assert!(kills < 200, "it does not get on");
         // Whatever was saved is whole: a reader takes it at any moment.
@@ -171,7 +171,8 @@ fn assert_kills_change_nothing(model: &[&str]) {
             succeed(folder.path(), &["import", "killed", "-o", "killed.whit"]);
         }
     }
-    assert!(kills >= 5, "killed only {kills} times");
+    // How many is a matter of the machine's speed.
+    assert!(kills > 0, "it ended before a write was seen");
     assert_same(folder.path(), "whole", "killed");
     assert!(names(&folder.path().join("killed/training")).iter().all(|name| !name.ends_with(".part")));
 }
@@ -237,6 +238,10 @@ fn training_ends_where_validation_finds_no_gain_and_the_best_model_stays() {
     let found = json(folder.path(), &["eval", "wild.whit", "--text", "other.txt", "--json"]);
     let [kept, found] = [&report["best"]["loss"], &found["nats_per_token"]].map(|x| x.as_f64().unwrap());
     assert!((kept - found).abs() < 1e-3, "{kept} {found}");
+    // Rounding is tried all the same, and what was best without it does not count.
+    let qat = ["--qat", "int8", "--qat-from", "0.9"];
+    let rounded = json(folder.path(), &train("rounded", &[&steps[..], &rate, &qat].concat()));
+    assert!(rounded["best"]["step"].as_u64().unwrap() > 81, "{rounded}");
     let rate = ["--learning-rate", "1e30", "--clip", "0", "--warmup", "0", "--steps", "9"];
     let said = say(folder.path(), &train("no-number", &rate));
     let advice = "expected a loss, found no number; lower --learning-rate";

@@ -32,7 +32,7 @@ pub(super) enum Style {
 /// Sizes by about how many parameters they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Size {
-    /// About 50 000 parameters, 30 kB at int4: the smallest microcontrollers
+    /// About 50 000 parameters, 40 kB at int4: the smallest microcontrollers
     #[value(name = "50k")]
     P50k,
     /// About 250 000 parameters, 150 kB at int4: microcontrollers
