@@ -29,7 +29,7 @@ def short(line: dict) -> str:
 def picture(lines: list[dict]) -> str:
     shown = [line for line in lines if line["bytes"] < 400_000]
     added = lambda line: max((line.get("f32") or line["f16"])["increase"], LEAST)
-    span = lambda values: (math.log10(min(values)) - 0.09, math.log10(max(values)) + 0.05)
+    span = lambda values: (math.log10(min(values)) - 0.11, math.log10(max(values)) + 0.07)
     (x0, x1), (y0, y1) = span([line["bytes"] for line in shown]), span([added(line) for line in shown])
     x = lambda value: LEFT + (WIDTH - LEFT - RIGHT) * (math.log10(value) - x0) / (x1 - x0)
     y = lambda value: HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (math.log10(value) - y0) / (y1 - y0)
@@ -51,20 +51,40 @@ def picture(lines: list[dict]) -> str:
             if y0 <= math.log10(value) <= y1:
                 parts.append(f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="#eee"/>')
                 parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end" fill="#555">{value:g}</text>')
-    for line in shown:
-        parts += dot(x(line["bytes"]), y(added(line)), line["engine"], short(line), line["engine"] == "whit")
-    for at, (engine, (name, _, _)) in enumerate(KINDS.items()):
-        parts += dot(LEFT + 10 + (0, 150, 420)[at], 60, engine, name)
+    dots = [(x(line["bytes"]), y(added(line)), line["engine"], short(line)) for line in shown]
+    # Dots, and the legend.
+    taken = [(at - 5, up - 5, at + 5, up + 5) for at, up, _, _ in dots] + [(0, 0, WIDTH, 72)]
+    for at, up, engine, label in dots:
+        parts += dot(at, up, engine) + text(at, up, engine, label, taken)
+    for i, (engine, (name, _, _)) in enumerate(KINDS.items()):
+        at = LEFT + 10 + (0, 150, 420)[i]
+        parts += dot(at, 60, engine) + text(at, 60, engine, name, [])
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def dot(x: float, y: float, engine: str, label: str, left: bool = False) -> list[str]:
+def dot(x: float, y: float, engine: str) -> list[str]:
     _, color, shape = KINDS[engine]
-    mark = (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{color}"/>'
-        if shape == "circle"
-        else f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{color}"/>'
-    )
-    # whit's labels to the left, the peers' to the right: they meet where both have much to say.
-    at, anchor = (x - 8, "end") if left else (x + 8, "start")
-    return [mark, f'<text x="{at:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" fill="{color}">{label}</text>']
+    if shape == "circle":
+        return [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{color}"/>']
+    return [f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{color}"/>']
+
+
+def text(x: float, y: float, engine: str, label: str, taken: list[tuple]) -> list[str]:
+    """A label at the place around its dot that touches least, the nearest first; what it covers joins `taken`."""
+    width = 6.6 * len(label)
+    places = []
+    for rise in (0, -13, 13, -26, 26, -39, 39, -52, 52, -65, 65):
+        reach = 9 + abs(rise) / 3
+        places += [(x + reach, rise), (x - reach - width, rise)]
+    overlap = lambda a, b: max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    box = lambda left, rise: (left, y + rise - 7, left + width, y + rise + 6)
+    outside = lambda left: 1e4 * (left < LEFT or left + width > WIDTH - 4)
+    cost = lambda place: sum(overlap(box(*place), other) for other in taken) + outside(place[0])
+    left, rise = min(places, key=cost)
+    taken.append(box(left, rise))
+    color = KINDS[engine][1]
+    parts = [f'<text x="{left:.1f}" y="{y + rise + 4:.1f}" fill="{color}">{label}</text>']
+    if rise:
+        end = left if left > x else left + width
+        parts.append(f'<path d="M{x:.1f} {y:.1f}L{end:.1f} {y + rise:.1f}" stroke="{color}" stroke-width="0.6"/>')
+    return parts
