@@ -11,7 +11,7 @@
 
 use crate::parallel::{Workers, share};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::string::ToString;
@@ -178,6 +178,7 @@ unsafe impl Workers for ThreadPool {
         state.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
         state.running.store(self.threads.len(), Ordering::Relaxed);
         state.round.fetch_add(1, Ordering::SeqCst);
+        then_look();
         self.wake();
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
         state.await_threads();
@@ -202,6 +203,7 @@ impl State {
             }
             *lock(&self.caller) = Some(thread::current());
             self.caller_parked.store(true, Ordering::SeqCst);
+            then_look();
             if !done() {
                 thread::park();
             }
@@ -226,7 +228,9 @@ impl State {
                     self.panicked.store(true, Ordering::Relaxed);
                 }
             }
-            if self.running.fetch_sub(1, Ordering::SeqCst) == 1
+            let last = self.running.fetch_sub(1, Ordering::SeqCst) == 1;
+            then_look();
+            if last
                 && self.caller_parked.load(Ordering::SeqCst)
                 && let Some(caller) = &*lock(&self.caller)
             {
@@ -248,6 +252,7 @@ impl State {
                 core::hint::spin_loop();
             }
             parked.store(true, Ordering::SeqCst);
+            then_look();
             if self.round.load(Ordering::SeqCst) == seen {
                 thread::park();
             }
@@ -266,6 +271,12 @@ impl Drop for ThreadPool {
             let _ = thread.join();
         }
     }
+}
+
+/// Between telling others something and looking what they tell: one of two who do both must see the other, or both
+/// sleep. Sequential consistency alone promises that, but QEMU, emulating AArch64 on x86-64, lets the load pass the store.
+fn then_look() {
+    fence(Ordering::SeqCst);
 }
 
 /// What the mutex guards, also after a panic: nothing here is ever half written.
