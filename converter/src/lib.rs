@@ -4,6 +4,7 @@
 
 pub mod arena;
 pub mod bench;
+pub mod built_in;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;

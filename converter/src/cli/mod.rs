@@ -31,12 +31,12 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "whit", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, \
+    after_help = "Without a command, the built-in model writes. Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, \
                   3 no source of energy."
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,7 +64,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let result = match cli.command {
+    // Nothing asked for: the model in the program writes.
+    let command = cli.command.or_else(|| Cli::parse_from(["whit", "run"]).command);
+    let Some(command) = command else { return ExitCode::SUCCESS };
+    let result = match command {
         Command::Run(args) => run::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Import(args) => import::run(args),

@@ -31,8 +31,9 @@ use whit::{Error, Finish, Model, Session, Token};
 /// prefill_tokens_per_s, decode_tokens_per_s, weight_bytes_per_token, arena_bytes, peak_rss_bytes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A .whit file, or a checkpoint, which is then imported first, to a temporary file and as f32 unless told otherwise
-    file: PathBuf,
+    /// A .whit file, or a checkpoint, which is then imported first, to a temporary file and as f32 unless told otherwise.
+    /// Left out, the model in the program writes; a lone argument that is no file is the text for it to continue
+    file: Option<PathBuf>,
     /// The text to continue; `-` reads it from stdin, as it is; without it a text begins
     prompt: Option<String>,
     /// Divides the logits; 0 always takes the likeliest token
@@ -81,17 +82,21 @@ pub(super) struct Args {
     weights: WeightsArgs,
 }
 
-pub(super) fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(mut args: Args) -> Result<(), Failure> {
+    if args.prompt.is_none() && args.file.as_deref().is_some_and(is_prompt) {
+        args.prompt = args.file.take().and_then(|text| text.into_os_string().into_string().ok());
+    }
     let prompt = prompt(args.prompt.as_deref())?;
     let start = Instant::now();
-    let (file, start) = if is_checkpoint(&args.file) {
-        (import(&args)?, Instant::now())
+    let checkpoint = args.file.as_deref().filter(|path| is_checkpoint(path));
+    let (file, start) = if let Some(checkpoint) = checkpoint {
+        (import(checkpoint, &args)?, Instant::now())
     } else if args.weights.any() || args.tokenizer.is_some() {
         let message =
             "--weights, --group, --embedding and --tokenizer are for checkpoints, not for a .whit file";
         return Err(Failure::Usage(message.into()));
     } else {
-        (ModelFile::open(&args.file)?, start)
+        (args.file.as_deref().map_or_else(|| Ok(ModelFile::built_in()), ModelFile::open)?, start)
     };
     let model = args.backend.apply(file.model()?)?;
     let fail = |error: Error| file.fail(&error);
@@ -129,7 +134,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         return ending;
     }
     print_json(&Report {
-        file: args.file.display().to_string(),
+        file: file.name(),
         prompt,
         text: timed.text,
         prompt_tokens: prompt_tokens.len(),
@@ -157,18 +162,27 @@ fn ending(args: &Args, timed: &Timed, context: usize) -> Result<(), Failure> {
 }
 
 /// A directory, or a llama2.c or ONNX file by its name: everything else is taken for a `.whit` file.
+/// Whether a lone argument is a text and no misspelt file: it does not exist, and does not look like a path.
+fn is_prompt(argument: &Path) -> bool {
+    const KINDS: [&str; 5] = ["whit", "bin", "onnx", "tflite", "safetensors"];
+    let text = argument.to_string_lossy();
+    let like_a_path = argument.extension().is_some_and(|kind| KINDS.iter().any(|known| kind == *known))
+        || (text.contains(std::path::MAIN_SEPARATOR) && !text.contains(char::is_whitespace));
+    !argument.exists() && !like_a_path
+}
+
 fn is_checkpoint(path: &Path) -> bool {
     path.is_dir() || path.extension().is_some_and(|kind| kind == "bin" || kind == "onnx")
 }
 
 /// Imports a checkpoint to a temporary file, which has no name any more when this returns.
-fn import(args: &Args) -> Result<ModelFile, Failure> {
+fn import(checkpoint: &Path, args: &Args) -> Result<ModelFile, Failure> {
     let options = args.weights.options(Weights::F32)?;
     let guard = interrupt::Guard::new()?;
-    let checkpoint = import::open(&args.file, args.tokenizer.as_deref())
+    let opened = import::open(checkpoint, args.tokenizer.as_deref())
         .map_err(|error| Failure::Failed(error.to_string()))?;
-    let pending = convert(&checkpoint, options, &std::env::temp_dir().join("run.whit"))?;
-    let file = ModelFile::unnamed(pending, &args.file)?;
+    let pending = convert(&opened, options, &std::env::temp_dir().join("run.whit"))?;
+    let file = ModelFile::unnamed(pending, checkpoint)?;
     drop(guard);
     Ok(file)
 }

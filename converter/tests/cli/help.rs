@@ -30,8 +30,10 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
-fn without_a_command_the_help_is_shown_and_the_exit_code_is_2() {
-    let said = say(Path::new("."), &[]);
+fn an_unknown_command_s_message_leads_to_the_help_which_names_all() {
+    let said = say(Path::new("."), &["sing"]);
     assert_eq!((said.code, said.stdout.as_str()), (2, ""));
-    assert!(COMMANDS.iter().all(|command| said.stderr.contains(command)), "{}", said.stderr);
+    assert!(said.stderr.contains("--help"), "{}", said.stderr);
+    let help = succeed(Path::new("."), &["--help"]);
+    assert!(COMMANDS.iter().all(|command| help.contains(command)), "{help}");
 }

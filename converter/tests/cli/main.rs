@@ -3,6 +3,7 @@
 
 mod apply;
 mod bench;
+mod built_in;
 mod command;
 mod compression;
 mod energy;
