@@ -388,7 +388,9 @@ impl WithKernels for Restore<'_, '_, '_> {
         let Session { model, workers, position, state, logits_hold, .. } = self.session;
         let tensors = &model.file().tensors;
         let chunk = Chunk { kernels, workers: *workers, tensors, position: *position, tokens: 1 };
-        if let State::Recurrent(layout, buffers) = state {
+        if let State::Recurrent(layout, buffers) = state
+            && cfg!(feature = "recurrent")
+        {
             chunk.recurrent(layout).head_of_state(buffers);
             *logits_hold = true;
         }

@@ -367,7 +367,7 @@ fn row_blocks<K: Tiles, S: Source, const R: usize>(
             token += match (tokens.end - token).min(S::WIDEST) {
                 8.. => tile::<K, S, R, 8>(tiles, matrix, x, unpacked, at, out),
                 4..8 => tile::<K, S, R, 4>(tiles, matrix, x, unpacked, at, out),
-                2..4 => tile::<K, S, R, 2>(tiles, matrix, x, unpacked, at, out),
+                // Two and three one by one: tiles for them were 30 kB of code.
                 _ => tile::<K, S, R, 1>(tiles, matrix, x, unpacked, at, out),
             };
         }
