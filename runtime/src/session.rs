@@ -388,9 +388,7 @@ impl WithKernels for Restore<'_, '_, '_> {
         let Session { model, workers, position, state, logits_hold, .. } = self.session;
         let tensors = &model.file().tensors;
         let chunk = Chunk { kernels, workers: *workers, tensors, position: *position, tokens: 1 };
-        if let State::Recurrent(layout, buffers) = state
-            && cfg!(feature = "recurrent")
-        {
+        if let State::Recurrent(layout, buffers) = state {
             chunk.recurrent(layout).head_of_state(buffers);
             *logits_hold = true;
         }

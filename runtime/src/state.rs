@@ -15,16 +15,9 @@ pub(crate) enum StateLayout {
     Recurrent(recurrent::Layout),
 }
 
-/// What sessions on recurrent models are refused with where the program has no code for them.
-const NO_RECURRENT: Error = Error::Section {
-    section: "description",
-    problem: "this program was built without recurrent models (feature `recurrent`)",
-};
-
 impl StateLayout {
     pub(crate) const fn new(architecture: &Architecture, options: &SessionOptions) -> Result<Self, Error> {
         match architecture {
-            Architecture::Recurrent(_) if !cfg!(feature = "recurrent") => Err(NO_RECURRENT),
             Architecture::Transformer(description) => match Layout::new(description, options) {
                 Ok(layout) => Ok(Self::Transformer(layout)),
                 Err(error) => Err(error),
@@ -83,7 +76,6 @@ impl<'s> State<'s> {
         arena: &'s mut [u8],
     ) -> Result<(&'s mut [u32], Self), Error> {
         Ok(match architecture {
-            Architecture::Recurrent(_) if !cfg!(feature = "recurrent") => return Err(NO_RECURRENT),
             Architecture::Transformer(description) => {
                 let layout = Layout::new(description, options)?;
                 let (history, buffers) =
@@ -143,10 +135,7 @@ impl<'s> State<'s> {
             (Self::Transformer(description, layout, buffers), Input::Tokens(tokens)) => {
                 chunk.transformer(description, layout).blocks(tokens, buffers);
             }
-            (Self::Recurrent(layout, buffers), input) if cfg!(feature = "recurrent") => {
-                chunk.recurrent(layout).layers(input, buffers);
-            }
-            (Self::Recurrent(..), _) => unreachable!("such a session is never made"),
+            (Self::Recurrent(layout, buffers), input) => chunk.recurrent(layout).layers(input, buffers),
             (Self::Transformer(..), Input::Frames(_)) => {
                 unreachable!("a session on a transformer refuses frames")
             }
@@ -159,10 +148,7 @@ impl<'s> State<'s> {
             Self::Transformer(description, layout, buffers) => {
                 chunk.transformer(description, layout).head(first, count, buffers);
             }
-            Self::Recurrent(layout, buffers) if cfg!(feature = "recurrent") => {
-                chunk.recurrent(layout).head(first, count, buffers);
-            }
-            Self::Recurrent(..) => unreachable!("such a session is never made"),
+            Self::Recurrent(layout, buffers) => chunk.recurrent(layout).head(first, count, buffers),
         }
     }
 
@@ -194,7 +180,13 @@ impl<'m, K: Kernels> Chunk<'_, 'm, K> {
     }
 
     /// A pass of a recurrent model, to which all positions are alike.
+    ///
+    /// What follows is in the program only with the feature `recurrent`.
+    #[inline(always)]
     pub(crate) fn recurrent<'p>(&'p self, layout: &'p recurrent::Layout) -> recurrent::Pass<'p, 'm, K> {
+        if !cfg!(feature = "recurrent") {
+            unreachable!("no such session is made without it");
+        }
         let Self { kernels, workers, tensors, tokens, .. } = *self;
         recurrent::Pass { kernels, workers, recurrent: layout.recurrent(), tensors, layout, tokens }
     }

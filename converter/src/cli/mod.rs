@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
     };
     // Nothing asked for: the model in the program writes.
     let command = cli.command.or_else(|| Cli::parse_from(["whit", "run"]).command);
-    let Some(command) = command else { return ExitCode::SUCCESS };
+    let Some(command) = command else { unreachable!("`run` is a command") };
     let result = match command {
         Command::Run(args) => run::run(args),
         Command::Apply(args) => apply::run(args),

@@ -161,16 +161,17 @@ fn ending(args: &Args, timed: &Timed, context: usize) -> Result<(), Failure> {
     }
 }
 
-/// A directory, or a llama2.c or ONNX file by its name: everything else is taken for a `.whit` file.
 /// Whether a lone argument is a text and no misspelt file: it does not exist, and does not look like a path.
 fn is_prompt(argument: &Path) -> bool {
-    const KINDS: [&str; 5] = ["whit", "bin", "onnx", "tflite", "safetensors"];
+    const KINDS: [&str; 3] = ["whit", "tflite", "safetensors"];
     let text = argument.to_string_lossy();
-    let like_a_path = argument.extension().is_some_and(|kind| KINDS.iter().any(|known| kind == *known))
+    let like_a_path = is_checkpoint(argument)
+        || argument.extension().is_some_and(|kind| KINDS.iter().any(|known| kind == *known))
         || (text.contains(std::path::MAIN_SEPARATOR) && !text.contains(char::is_whitespace));
     !argument.exists() && !like_a_path
 }
 
+/// A directory, or a llama2.c or ONNX file by its name: everything else is taken for a `.whit` file.
 fn is_checkpoint(path: &Path) -> bool {
     path.is_dir() || path.extension().is_some_and(|kind| kind == "bin" || kind == "onnx")
 }

@@ -67,6 +67,12 @@ impl Place {
 
 impl Layout {
     pub(crate) const fn new(recurrent: &Recurrent, options: &SessionOptions) -> Result<Self, Error> {
+        if !cfg!(feature = "recurrent") {
+            return Err(Error::Section {
+                section: "description",
+                problem: "this program was built without recurrent models (feature `recurrent`)",
+            });
+        }
         if let Err(error) = check_options(options, MOST_REMEMBERED) {
             return Err(error);
         }
