@@ -135,8 +135,14 @@ impl Generation<'_, '_, '_> {
         self.pending
     }
 
-    /// Feeds the token before and draws the next, or ends the text.
-    fn draw(&mut self) {
+    /// Feeds the token before and draws the next, unless the text has ended: all that a token costs to compute. What was
+    /// not yet [decoded](Generation::decoded) of the one before is lost.
+    ///
+    /// The iterator calls both in turn; they are for programs that measure a token, or have other work between two.
+    pub fn draw(&mut self) {
+        if self.finish.is_some() {
+            return;
+        }
         if self.left == 0 {
             self.finish = Some(Finish::MaxTokens);
             return;
@@ -155,7 +161,32 @@ impl Generation<'_, '_, '_> {
             self.finish = Some(Finish::StopToken);
         } else {
             self.bytes = self.decoder.push(token);
+            self.finish = self.full();
         }
+    }
+
+    /// Why no other token can be drawn, whatever the last one's text is.
+    fn full(&self) -> Option<Finish> {
+        match (self.left, self.session.left()) {
+            (0, _) => Some(Finish::MaxTokens),
+            (_, 0) => Some(Finish::ContextFull),
+            _ => None,
+        }
+    }
+
+    /// The next piece of what was drawn, without computing more; `None` when it is time to draw, or the text has ended.
+    pub fn decoded(&mut self) -> Option<Piece> {
+        let mut piece = Piece::new();
+        while piece.is_empty() {
+            if !self.bytes.is_empty() {
+                self.decode(&mut piece);
+            } else if self.finish.is_some() && !self.flushed {
+                self.flush(&mut piece);
+            } else {
+                return None;
+            }
+        }
+        Some(piece)
     }
 
     /// Decodes some bytes of the last token into `piece`.
@@ -200,19 +231,13 @@ impl Iterator for Generation<'_, '_, '_> {
 
     fn next(&mut self) -> Option<Piece> {
         loop {
-            let mut piece = Piece::new();
-            if !self.bytes.is_empty() {
-                self.decode(&mut piece);
-            } else if self.finish.is_none() {
-                self.draw();
-            } else if !self.flushed {
-                self.flush(&mut piece);
-            } else {
-                return None;
-            }
-            if !piece.is_empty() {
+            if let Some(piece) = self.decoded() {
                 return Some(piece);
             }
+            if self.finish.is_some() {
+                return None;
+            }
+            self.draw();
         }
     }
 }

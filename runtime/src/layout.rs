@@ -37,10 +37,13 @@ pub struct SessionOptions {
 }
 
 impl SessionOptions {
-    /// Options for a small device: one worker, eight tokens at a time, the model's own kind of cache.
+    /// Tokens that a session made with [`SessionOptions::new`] takes at a time.
+    pub const BATCH: usize = 8;
+
+    /// Options for a small device: one worker, [`SessionOptions::BATCH`] tokens at a time, the model's own kind of cache.
     pub const fn new(architecture: &Architecture, context: usize) -> Self {
         let cache = if architecture.int8_cache() { CacheKind::I8 } else { CacheKind::F32 };
-        Self { context, batch: 8, logits: 1, workers: 1, cache }
+        Self { context, batch: Self::BATCH, logits: 1, workers: 1, cache }
     }
 }
 
@@ -51,11 +54,20 @@ impl SessionOptions {
 /// If `bytes` is not a model or `context` is not possible; in a constant that is a compile error. Use
 /// [`crate::Model::arena_size`] for bytes that come from outside.
 pub const fn arena_size(bytes: &[u8], context: usize) -> usize {
+    arena_size_in_batches(bytes, context, SessionOptions::BATCH)
+}
+
+/// As [`arena_size`], for options whose `batch` is another: one token at a time takes least memory.
+///
+/// # Panics
+/// As [`arena_size`], and if `batch` is not possible.
+pub const fn arena_size_in_batches(bytes: &[u8], context: usize, batch: usize) -> usize {
     match File::architecture(bytes) {
         Ok(architecture) => {
-            match StateLayout::new(&architecture, &SessionOptions::new(&architecture, context)) {
+            let options = SessionOptions { batch, ..SessionOptions::new(&architecture, context) };
+            match StateLayout::new(&architecture, &options) {
                 Ok(layout) => layout.total(),
-                Err(_) => panic!("the context must be 1 to the model's own"),
+                Err(_) => panic!("the context must be 1 to the model's own, the batch 1 to 4096"),
             }
         }
         Err(_) => panic!("not a .whit file"),

@@ -38,7 +38,7 @@ pub use aligned::AlignedBytes;
 pub use arena::Aligned;
 pub use error::Error;
 pub use generate::{Finish, Generation, Piece};
-pub use layout::{CacheKind, SessionOptions, arena_size};
+pub use layout::{CacheKind, SessionOptions, arena_size, arena_size_in_batches};
 pub use model::Model;
 pub use sampler::Sampling;
 pub use session::Session;

@@ -1,0 +1,128 @@
+//! What kernels and tokens cost on a board, counted.
+
+use crate::board::measured;
+use crate::{Board, MODELS, continue_text, stack};
+use whit::kernels::conformance::Random;
+use whit::kernels::{Backend, Kernels, WithKernels};
+use whit::parallel::Columns;
+use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
+use whit::{Error, Model, Sampling, SessionOptions};
+
+/// (rows, columns): gates and head of the LSTM in `models`, and the projections of stories260K.
+const SHAPES: [(usize, usize); 6] = [(512, 128), (65, 128), (64, 64), (172, 64), (64, 172), (512, 64)];
+
+/// Group widths of int4 weights.
+const GROUPS: [usize; 3] = [32, 128, 0];
+
+/// Most rows of [`SHAPES`].
+const ROWS: usize = 512;
+
+/// The longest vector of [`SHAPES`].
+const LONGEST: ActivationShape = ActivationShape { tokens: 1, cols: 172 };
+
+static ROW_SCALES: [f32; ROWS] = [0.01; ROWS];
+
+/// Prints the cost of matrix × vector, whole calls, and of the tokens of every model, by every backend.
+///
+/// # Errors
+/// If a model cannot be run in `arena`, which is to have [`self_test_arena`](crate::self_test_arena) bytes.
+pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<(), Error> {
+    for backend in Backend::available() {
+        backend.run(Products { board });
+    }
+    for model in MODELS {
+        for backend in Backend::available() {
+            let parsed = Model::parse(model.bytes)?.with_backend(backend);
+            let options = SessionOptions { batch, ..parsed.options(model.context()) };
+            let mut session = parsed.session(arena, options)?;
+            let greedy = Sampling { temperature: 0.0, ..parsed.sampling()? };
+            let golden = &model.golden;
+            let timing = continue_text(board, &mut session, golden.prompt, &greedy, golden.tokens)?;
+            // The first token is drawn from what the prompt left, so one less is computed.
+            let each = timing.tokens / (timing.drawn - 1).max(1);
+            let (name, unit) = (model.name, B::UNIT);
+            let arena = parsed.arena_size(&options)?;
+            let _ = writeln!(board, "\n{name} {}: {each} {unit} a token, arena {arena} bytes", backend.name());
+        }
+    }
+    let _ = writeln!(board, "stack: {} bytes", stack::used());
+    Ok(())
+}
+
+struct Products<'b, B> {
+    board: &'b mut B,
+}
+
+impl<B: Board> WithKernels for Products<'_, B> {
+    type Output = ();
+
+    fn call<K: Kernels>(self, kernels: K) {
+        let mut data = [0; LONGEST.data_len()];
+        let mut sums = [0; LONGEST.sums_len()];
+        let (mut totals, mut scale) = ([0], [0.0]);
+        for (rows, cols) in SHAPES {
+            let shape = ActivationShape { tokens: 1, cols };
+            let Some(mut x) = ActivationsMut::new(shape, &mut data, &mut sums, &mut totals, &mut scale) else {
+                continue;
+            };
+            let mut random = Random::new(1);
+            x.set(0, 0.01, |_| core::array::from_fn(|_| random.within(-127, 127) as i8));
+            let x = x.as_activations();
+            one::<B>(self.board, K::NAME, "int8", 0, (rows, cols), |out| matmul_i8(kernels, rows, cols, &x, out));
+            for group in GROUPS {
+                one::<B>(self.board, K::NAME, "int4", group, (rows, cols), |out| {
+                    matmul_i4(kernels, rows, cols, group, &x, out);
+                });
+            }
+        }
+    }
+}
+
+/// Weights and group scales: which they are changes nothing of the cost, so they are some bytes of flash.
+fn bytes<T: bytemuck::AnyBitPattern>(len: usize) -> &'static [T] {
+    bytemuck::cast_slice(&MODELS[0].bytes[64..][..len])
+}
+
+fn matmul_i8<K: Kernels>(kernels: K, rows: usize, cols: usize, x: &Activations<'_>, out: &mut Columns<'_>) {
+    let scale = &ROW_SCALES[..padded_rows(rows)];
+    if let Some(matrix) = MatrixI8::new(rows, cols, scale, bytes(MatrixI8::data_len(rows, cols))) {
+        kernels.matmul_i8(&matrix, x, 0..padded_rows(rows) / LANES, out);
+    }
+}
+
+fn matmul_i4<K: Kernels>(
+    kernels: K,
+    rows: usize,
+    cols: usize,
+    group: usize,
+    x: &Activations<'_>,
+    out: &mut Columns<'_>,
+) {
+    let scale = &ROW_SCALES[..padded_rows(rows)];
+    let group_scale = bytes(MatrixI4::group_scale_len(rows, cols, group));
+    let data = bytes(MatrixI4::data_len(rows, cols));
+    if let Some(matrix) = MatrixI4::new(rows, cols, group, scale, group_scale, data) {
+        kernels.matmul_i4(&matrix, x, 0..padded_rows(rows) / LANES, out);
+    }
+}
+
+fn one<B: Board>(
+    board: &mut B,
+    backend: &str,
+    weights: &str,
+    group: usize,
+    (rows, cols): (usize, usize),
+    product: impl FnOnce(&mut Columns<'_>),
+) {
+    let mut out = [0.0; ROWS];
+    let stride = padded_rows(rows);
+    let (_, cost) = measured(board, || product(&mut Columns::new(&mut out, 1, stride)));
+    let hundredths = 100 * cost / (rows * cols) as u64;
+    let _ = writeln!(
+        board,
+        "{backend} {weights} group {group:<3} {rows:>3} x {cols:<3} {cost:>8} {}, {}.{:02} a product",
+        B::UNIT,
+        hundredths / 100,
+        hundredths % 100,
+    );
+}

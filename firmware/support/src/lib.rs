@@ -1,0 +1,25 @@
+//! What every board shares: a board brings a serial line, a counter and a pin ([`Board`]), and gets the programs.
+//!
+//! No heap: a program's arena is a static whose size the compiler takes from the model that is included
+//! ([`whit::arena_size_in_batches`]). Read `board`, then `generate`.
+#![no_std]
+#[cfg(test)]
+extern crate std;
+
+mod bench;
+mod board;
+mod conformance;
+mod generate;
+mod line;
+mod models;
+mod self_test;
+pub mod stack;
+#[cfg(target_arch = "arm")]
+pub mod systick;
+
+pub use bench::bench;
+pub use board::Board;
+pub use conformance::conformance;
+pub use generate::{Timing, continue_text, generate};
+pub use models::{Golden, Included, MODEL, MODELS, TINY, self_test_arena};
+pub use self_test::self_test;

@@ -1,0 +1,44 @@
+//! SysTick as a counter that does not wrap: every Cortex-M has it, the M0 too, and emulators run it.
+
+use cortex_m::peripheral::SYST;
+use cortex_m::peripheral::syst::SystClkSource;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// Ticks from one wrap to the next.
+const PERIOD: u32 = 1 << 24;
+
+static WRAPS: AtomicU32 = AtomicU32::new(0);
+
+/// Core cycles since it was made. The board's `SysTick` exception must call [`wrapped`].
+#[derive(Debug)]
+pub struct Counter(());
+
+impl Counter {
+    /// Starts counting.
+    pub fn new(mut syst: SYST) -> Self {
+        syst.set_clock_source(SystClkSource::Core);
+        syst.set_reload(PERIOD - 1);
+        syst.clear_current();
+        syst.enable_counter();
+        syst.enable_interrupt();
+        Self(())
+    }
+
+    /// Cycles so far.
+    pub fn cycles(&self) -> u64 {
+        loop {
+            let wraps = WRAPS.load(Ordering::Relaxed);
+            let ticks = PERIOD - 1 - SYST::get_current();
+            // Had it wrapped in between, the ticks might belong to either period.
+            if WRAPS.load(Ordering::Relaxed) == wraps {
+                return u64::from(wraps) * u64::from(PERIOD) + u64::from(ticks);
+            }
+        }
+    }
+}
+
+/// To be called by the exception, and by nobody else.
+pub fn wrapped() {
+    // Not one operation on an M0, but nobody else writes.
+    WRAPS.store(WRAPS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
