@@ -2,6 +2,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::{Amx, Avx2, Avx512};
+#[cfg(whit_dsp)]
+use super::Dsp;
 use super::{Kernels, Scalar};
 
 /// Work that is compiled once for each backend.
@@ -28,6 +30,9 @@ pub enum Backend {
     /// x86-64 with AMX, beside AVX-512.
     #[cfg(target_arch = "x86_64")]
     Amx(Amx),
+    /// Cortex-M with the DSP extension.
+    #[cfg(whit_dsp)]
+    Dsp(Dsp),
 }
 
 impl Backend {
@@ -42,7 +47,9 @@ impl Backend {
         #[cfg(target_arch = "x86_64")]
         let vector =
             [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512), Amx::new().map(Self::Amx)];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(whit_dsp)]
+        let vector = [Some(Self::Dsp(Dsp))];
+        #[cfg(not(any(target_arch = "x86_64", whit_dsp)))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::Scalar(Scalar)).chain(vector.into_iter().flatten())
     }
@@ -75,6 +82,8 @@ impl Backend {
             Self::Avx512(kernels) => work.call(kernels),
             #[cfg(target_arch = "x86_64")]
             Self::Amx(kernels) => work.call(kernels),
+            #[cfg(whit_dsp)]
+            Self::Dsp(kernels) => work.call(kernels),
         }
     }
 }

@@ -16,6 +16,8 @@ mod blocked;
 pub mod cells;
 #[cfg(any(feature = "conformance", test))]
 pub mod conformance;
+#[cfg(whit_dsp)]
+pub mod dsp;
 #[cfg(target_arch = "x86_64")]
 mod features;
 pub mod lanes;
@@ -36,6 +38,8 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 pub use backend::{Backend, WithKernels};
 use core::ops::Range;
+#[cfg(whit_dsp)]
+pub use dsp::Dsp;
 use lanes::Softmax;
 pub use scalar::Scalar;
 

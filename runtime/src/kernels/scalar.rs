@@ -54,13 +54,19 @@ fn each_block<'m>(
     }
 }
 
-/// `out = (f32)sum · (row scale · token scale)`: the one way from an exact sum to a result.
+/// `(f32)sum · (row scale · token scale)`: the one way from an exact sum to a result.
+#[inline(always)]
+pub fn result(sum: i32, row_scale: f32, token_scale: f32) -> f32 {
+    sum as f32 * (row_scale * token_scale)
+}
+
+/// The results of 16 rows.
 #[inline(always)]
 pub fn finish(sums: [i32; LANES], row_scale: &[f32; LANES], token_scale: f32, out: &mut [f32; LANES]) {
     // All lanes before any store: compilers then make vectors of them without asking whether `out` overlaps.
     let mut results = [0.0; LANES];
     for l in 0..LANES {
-        results[l] = sums[l] as f32 * (row_scale[l] * token_scale);
+        results[l] = result(sums[l], row_scale[l], token_scale);
     }
     *out = results;
 }
