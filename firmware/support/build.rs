@@ -1,5 +1,6 @@
-//! Lists the models that programs include: `models` of the repository with the texts on their cards, and the model that
-//! `generate` runs, which the environment variable `WHIT_MODEL` may replace by any other file.
+//! Lists the models that programs include: those in `models` of the repository with the texts on their cards, or of them those
+//! that the environment variable `WHIT_MODELS` names, apart by commas; and the file that `generate` runs, which
+//! `WHIT_MODEL` may name.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,13 @@ use std::{env, fs};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
     let models = root.join("models");
+    let named = env::var("WHIT_MODELS").ok();
     let mut list = String::new();
     for folder in folders(&models)? {
-        list += &entry(&folder)?;
+        let name = folder.file_name().unwrap_or_default();
+        if named.as_ref().is_none_or(|named| named.split(',').any(|named| named == name)) {
+            list += &entry(&folder)?;
+        }
     }
     let built_in = models.join("shakespeare-lstm/model.whit");
     let model = env::var_os("WHIT_MODEL").map_or(built_in, PathBuf::from).canonicalize()?;
@@ -19,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     writeln!(source, "pub const MODEL: &[u8] = whit::include_model!({model:?});")?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("models.rs"), source)?;
     println!("cargo::rerun-if-env-changed=WHIT_MODEL");
+    println!("cargo::rerun-if-env-changed=WHIT_MODELS");
     println!("cargo::rerun-if-changed={}", models.display());
     Ok(())
 }

@@ -6,8 +6,10 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "suite")]
 mod bench;
 mod board;
+#[cfg(feature = "suite")]
 mod conformance;
 mod generate;
 mod line;
@@ -17,8 +19,10 @@ pub mod stack;
 #[cfg(target_arch = "arm")]
 pub mod systick;
 
+#[cfg(feature = "suite")]
 pub use bench::bench;
 pub use board::Board;
+#[cfg(feature = "suite")]
 pub use conformance::conformance;
 pub use generate::{Timing, continue_text, generate};
 pub use models::{Golden, Included, MODEL, MODELS, TINY, self_test_arena};

@@ -4,7 +4,9 @@
 use super::{Amx, Avx2, Avx512};
 #[cfg(whit_dsp)]
 use super::Dsp;
-use super::{Kernels, Scalar};
+use super::Kernels;
+#[cfg(not(whit_dsp_alone))]
+use super::Scalar;
 
 /// Work that is compiled once for each backend.
 pub trait WithKernels {
@@ -19,7 +21,9 @@ pub trait WithKernels {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Backend {
-    /// Plain Rust.
+    /// Plain Rust. Not in programs for cores that have another one in any case, unless for the conformance suite: it would
+    /// double the code of a model.
+    #[cfg(not(whit_dsp_alone))]
     Scalar(Scalar),
     /// x86-64 with AVX2.
     #[cfg(target_arch = "x86_64")]
@@ -39,7 +43,7 @@ impl Backend {
     /// The fastest backend that this CPU can run. Without the `std` feature: the best that the target itself
     /// guarantees.
     pub fn detect() -> Self {
-        Self::available().last().unwrap_or(Self::Scalar(Scalar))
+        Self::available().last().expect("there is one for every core")
     }
 
     /// All backends that this CPU can run, slowest first.
@@ -51,7 +55,11 @@ impl Backend {
         let vector = [Some(Self::Dsp(Dsp))];
         #[cfg(not(any(target_arch = "x86_64", whit_dsp)))]
         let vector: [Option<Self>; 0] = [];
-        core::iter::once(Self::Scalar(Scalar)).chain(vector.into_iter().flatten())
+        #[cfg(not(whit_dsp_alone))]
+        let scalar = Some(Self::Scalar(Scalar));
+        #[cfg(whit_dsp_alone)]
+        let scalar = None;
+        scalar.into_iter().chain(vector.into_iter().flatten())
     }
 
     /// The backend called `name`, if this CPU can run it.
@@ -75,6 +83,7 @@ impl Backend {
     #[inline]
     pub fn run<W: WithKernels>(self, work: W) -> W::Output {
         match self {
+            #[cfg(not(whit_dsp_alone))]
             Self::Scalar(kernels) => work.call(kernels),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernels) => work.call(kernels),
