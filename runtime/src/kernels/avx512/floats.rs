@@ -16,7 +16,7 @@ use core::arch::x86_64::*;
 for_avx512! {
     /// See [`lanes::quantize`].
     pub(super) fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
-        let [mut row] = out.rows_mut(token);
+        let mut row = out.row_mut(token);
         if let (0..=LANES, [line], []) = (x.len(), &mut *row.data, &*row.sums) {
             (*row.total, *row.scale) = quantize_sixteen(x, line);
             return;
@@ -38,7 +38,7 @@ for_avx512! {
     /// See [`lanes::quantize_wide`].
     pub(super) fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
         let step = lanes::wide_step_of(absmax(x));
-        put_digits(out.rows_mut(2 * vector), step, |column| sixteen(x, column));
+        put_digits(out.pair_mut(2 * vector), step, |column| sixteen(x, column));
     }
 
     /// Writes both digits of the elements, of which `at(column)` gives 16; `step` is their scale and its inverse.
@@ -126,11 +126,17 @@ for_avx512! {
         out: &mut ActivationsMut<'_>,
     ) {
         let (last, largest) = weigh(scores, value_scale, softmax);
+        let (rows, step) = (out.pair_mut(2 * query), lanes::wide_step_of(largest));
         if skip != 0 {
             store(last, scores.as_chunks_mut::<LANES>().1);
+            return put_shifted(rows, step, scores, skip);
         }
-        let step = lanes::wide_step_of(largest);
-        put_digits(out.rows_mut(2 * query), step, |column| weights_at(scores, last, skip, column));
+        let chunks = scores.as_chunks::<LANES>().0;
+        put_digits(rows, step, |column| match chunks.get(column / LANES) {
+            Some(chunk) => load(chunk),
+            None if column / LANES == chunks.len() => last,
+            None => _mm512_setzero_ps(),
+        });
     }
 
     /// Makes weights of the scores, and returns those after the last whole 16, which it does not store: a load that
@@ -160,26 +166,20 @@ for_avx512! {
         (last, _mm512_reduce_max_ps(largest))
     }
 
-    /// The weights of 16 columns, 0 before column `skip` and after the last. Without `skip`, `last` are those after the
-    /// last whole 16.
-    #[inline]
-    fn weights_at(scores: &[f32], last: __m512, skip: usize, column: usize) -> __m512 {
-        if skip == 0 {
-            let chunks = scores.as_chunks::<LANES>().0;
-            return match chunks.get(column / LANES) {
-                Some(chunk) => load(chunk),
-                None if column / LANES == chunks.len() => last,
-                None => _mm512_setzero_ps(),
-            };
-        }
-        let before = skip.saturating_sub(column);
-        if before >= LANES {
-            return _mm512_setzero_ps();
-        }
-        // The lanes before `skip` are those that the shifted mask leaves out.
-        let values = sixteen(scores, (column + before).saturating_sub(skip));
-        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        let from = _mm512_sub_epi32(lanes, _mm512_set1_epi32(before as i32));
-        _mm512_maskz_permutexvar_ps(!first(before), from, values)
+    /// Writes both digits of `weights`, of which column `skip` is the first. Not inlined: few spans begin elsewhere than
+    /// at their first column.
+    #[inline(never)]
+    fn put_shifted(rows: [RowMut<'_>; 2], step: (f32, f32), weights: &[f32], skip: usize) {
+        put_digits(rows, step, |column| {
+            let before = skip.saturating_sub(column);
+            if before >= LANES {
+                return _mm512_setzero_ps();
+            }
+            // The lanes before `skip` are those that the shifted mask leaves out.
+            let values = sixteen(weights, (column + before).saturating_sub(skip));
+            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let from = _mm512_sub_epi32(lanes, _mm512_set1_epi32(before as i32));
+            _mm512_maskz_permutexvar_ps(!first(before), from, values)
+        });
     }
 }
