@@ -101,6 +101,11 @@ impl<'a> MatrixI8<'a> {
     pub fn block_scale(&self, block: usize) -> &'a [f32; LANES] {
         block_of(self.scale, block)
     }
+
+    /// The row scales of `N` row blocks from `block` on.
+    pub fn block_scales<const N: usize>(&self, block: usize) -> &'a [[f32; LANES]; N] {
+        self.scale.as_chunks().0[block..].first_chunk().expect("the caller's blocks are there")
+    }
 }
 
 /// int4 weights `S[row] · s[row, group] · q`, two to a byte: `[rows / 16][cols / 8][16][4]` bytes.

@@ -12,7 +12,7 @@ mod tiles;
 mod unpack;
 
 use super::lanes::Softmax;
-use super::{Activation, Avx512, Kernels};
+use super::{Activation, Avx512, HeadSpan, Kernels};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
@@ -127,6 +127,18 @@ impl Kernels for Amx {
         out: &mut ActivationsMut<'_>,
     ) {
         self.0.weights_i8(scores, value_scale, softmax, skip, query, out);
+    }
+
+    fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
+        self.0.attend_head(span, softmax, out)
+    }
+
+    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        self.0.add_values(sums, softmax, out);
+    }
+
+    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+        self.0.normalize(softmax, out);
     }
 }
 

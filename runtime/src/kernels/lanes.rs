@@ -494,6 +494,30 @@ pub fn weights_i8(
     );
 }
 
+/// A span of attention from an int8 cache, for some queries: `out[q][d] = out[q][d] · correction[q] + (high + low)`.
+///
+/// `sums` are the products of both digits of each query's weights with the values, `[queries][2][padded head]`; `out`
+/// is `[queries][head]`.
+#[inline(always)]
+pub fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+    let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
+    for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride)) {
+        let (high, low) = sums.split_at(stride);
+        for ((out, high), low) in out.iter_mut().zip(high).zip(low) {
+            *out = *out * softmax.correction + (high + low);
+        }
+    }
+}
+
+/// Divides what attention summed up for some queries by the sum of their weights: `out` is `[queries][head]`.
+#[inline(always)]
+pub fn normalize(softmax: &[Softmax], out: &mut [f32]) {
+    let width = out.len() / softmax.len();
+    for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
+        scale(out, 1.0 / softmax.sum);
+    }
+}
+
 /// Both digits of columns `start ..`, of which column `skip` is the first of `values`: those before it and after the
 /// last are 0.
 #[inline(always)]

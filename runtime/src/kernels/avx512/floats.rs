@@ -16,7 +16,12 @@ use core::arch::x86_64::*;
 for_avx512! {
     /// See [`lanes::quantize`].
     pub(super) fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
-        let mut row = out.row_mut(token);
+        quantize_row(x, out.row_mut(token));
+    }
+
+    /// As [`quantize`], to the row given.
+    #[inline]
+    pub(super) fn quantize_row(x: &[f32], mut row: RowMut<'_>) {
         if let (0..=LANES, [line], []) = (x.len(), &mut *row.data, &*row.sums) {
             (*row.total, *row.scale) = quantize_sixteen(x, line);
             return;
@@ -43,7 +48,7 @@ for_avx512! {
 
     /// Writes both digits of the elements, of which `at(column)` gives 16; `step` is their scale and its inverse.
     #[inline]
-    fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> __m512) {
+    pub(super) fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> __m512) {
         let ([mut high, mut low], (scale, inverse)) = (rows, step);
         let mut totals = [_mm512_setzero_si512(); 2];
         for line in 0..high.data.len() {
@@ -139,10 +144,34 @@ for_avx512! {
         });
     }
 
+    /// See [`lanes::add_values`].
+    pub(super) fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
+        for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride)) {
+            let (high, low) = sums.split_at(stride);
+            let correction = _mm512_set1_ps(softmax.correction);
+            for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+                let sum = _mm512_add_ps(sixteen(high, LANES * chunk), sixteen(low, LANES * chunk));
+                store(_mm512_add_ps(_mm512_mul_ps(sixteen(out, 0), correction), sum), out);
+            }
+        }
+    }
+
+    /// See [`lanes::normalize`].
+    pub(super) fn normalize(softmax: &[Softmax], out: &mut [f32]) {
+        let width = out.len() / softmax.len();
+        for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
+            let factor = _mm512_set1_ps(1.0 / softmax.sum);
+            for out in out.chunks_mut(LANES) {
+                store(_mm512_mul_ps(sixteen(out, 0), factor), out);
+            }
+        }
+    }
+
     /// Makes weights of the scores, and returns those after the last whole 16, which it does not store: a load that
     /// waits for a masked store takes long; and the largest.
     #[inline]
-    fn weigh(scores: &mut [f32], value_scale: &[f32], softmax: &mut Softmax) -> (__m512, f32) {
+    pub(super) fn weigh(scores: &mut [f32], value_scale: &[f32], softmax: &mut Softmax) -> (__m512, f32) {
         let max = _mm512_set1_ps(softmax.raise(most(scores)));
         let (chunks, rest) = scores.as_chunks_mut::<LANES>();
         let (scales, rest_scales) = value_scale.as_chunks::<LANES>();
