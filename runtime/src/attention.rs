@@ -69,9 +69,10 @@ impl Plan<'_> {
         let units = 2 * kv_heads;
         let most = worth_elements(workers, units * width * chunk.tokens);
         over_units(workers, most, units, |_, unit| {
-            let side = if unit < kv_heads { Side::Keys } else { Side::Values };
+            let (head, side) =
+                if unit < kv_heads { (unit, Side::Keys) } else { (unit - kv_heads, Side::Values) };
             // SAFETY: each unit is another head or side, and one worker's alone.
-            let mut side = unsafe { cache.side(chunk.layer * kv_heads + unit % kv_heads, side) };
+            let mut side = unsafe { cache.side(chunk.layer * kv_heads + head, side) };
             let at = (kv_heads * self.group + unit) * width;
             for token in 0..chunk.tokens {
                 let x = &chunk.qkv[token * chunk.stride + at..][..width];
