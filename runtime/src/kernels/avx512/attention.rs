@@ -71,13 +71,12 @@ for_avx512! {
     fn score(span: &HeadSpan<'_>, query: &Line<1>, scores: &mut [f32; SPAN]) {
         let (x, flip) = (query.steps(span.keys.steps()), _mm512_set1_epi8(-128));
         let (start, scale) = (_mm512_set1_epi32(query.total.wrapping_mul(-128)), _mm512_set1_ps(query.scale));
-        let blocks = span.positions().div_ceil(LANES);
-        for (block, scores) in scores.as_chunks_mut::<LANES>().0[..blocks].iter_mut().enumerate() {
+        for ((weights, row_scale), scores) in span.keys.blocks().zip(scores.as_chunks_mut::<LANES>().0) {
             let mut sum = start;
-            for (weights, x) in span.keys.block(block).as_chunks::<64>().0.iter().zip(x) {
+            for (weights, x) in weights.as_chunks::<64>().0.iter().zip(x) {
                 sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(load_i32(weights), flip), broadcast(*x));
             }
-            let scale = _mm512_mul_ps(load(span.keys.block_scale(block)), scale);
+            let scale = _mm512_mul_ps(load(row_scale), scale);
             store(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), scores);
         }
     }
@@ -100,9 +99,11 @@ for_avx512! {
             store(rest, chunk);
             rest = _mm512_setzero_ps();
         }
-        let chunks = &chunks[..4 * lines];
-        put_digits([high.row(lines), low.row(lines)], lanes::wide_step_of(largest), |column| {
-            load(&chunks[column / LANES])
+        let chunks = &chunks.as_chunks::<4>().0[..lines];
+        let step = lanes::wide_step_of(largest);
+        put_digits([high.row(lines), low.row(lines)], step, |line| {
+            let [a, b, c, d] = &chunks[line];
+            [load(a), load(b), load(c), load(d)]
         });
     }
 
@@ -117,8 +118,8 @@ for_avx512! {
     ) {
         let (values, correction) = (&span.values, _mm512_set1_ps(correction));
         let (high_x, low_x) = (high.steps(values.steps()), low.steps(values.steps()));
-        for (block, out) in out.chunks_mut(LANES).enumerate() {
-            let weights = values.block(block).as_chunks::<64>().0;
+        for ((weights, row_scale), out) in values.blocks().zip(out.chunks_mut(LANES)) {
+            let weights = weights.as_chunks::<64>().0;
             let mut sums = [
                 [_mm512_set1_epi32(high.total.wrapping_mul(-128)), _mm512_set1_epi32(low.total.wrapping_mul(-128))],
                 [_mm512_setzero_si512(); 2],
@@ -134,7 +135,7 @@ for_avx512! {
             if let ([weights], [high_x], [low_x]) = (odd_weights, odd_high, odd_low) {
                 sums[1] = add_products(sums[1], weights, *high_x, *low_x);
             }
-            let row_scale = load(values.block_scale(block));
+            let row_scale = load(row_scale);
             let mut results = [_mm512_setzero_ps(); 2];
             for (i, digit) in [high, low].into_iter().enumerate() {
                 let scale = _mm512_mul_ps(row_scale, _mm512_set1_ps(digit.scale));

@@ -43,20 +43,16 @@ for_avx512! {
     /// See [`lanes::quantize_wide`].
     pub(super) fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
         let step = lanes::wide_step_of(absmax(x));
-        put_digits(out.pair_mut(2 * vector), step, |column| sixteen(x, column));
+        put_digits(out.pair_mut(2 * vector), step, |line| sixty_four(line, |column| sixteen(x, column)));
     }
 
-    /// Writes both digits of the elements, of which `at(column)` gives 16; `step` is their scale and its inverse.
+    /// Writes both digits of the elements, of which `at(line)` gives 64; `step` is their scale and its inverse.
     #[inline]
-    pub(super) fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> __m512) {
+    pub(super) fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> [__m512; 4]) {
         let ([mut high, mut low], (scale, inverse)) = (rows, step);
         let mut totals = [_mm512_setzero_si512(); 2];
         for line in 0..high.data.len() {
-            let mut x16 = [_mm512_setzero_ps(); 4];
-            for i in 0..4 {
-                x16[i] = at(64 * line + LANES * i);
-            }
-            let [digits_high, digits_low] = digits(rounded(&x16, inverse, WIDE_MAX as f32));
+            let [digits_high, digits_low] = digits(rounded(&at(line), inverse, WIDE_MAX as f32));
             totals[0] = put(&mut high, line, digits_high, totals[0]);
             totals[1] = put(&mut low, line, digits_low, totals[1]);
         }
@@ -64,12 +60,21 @@ for_avx512! {
         (*high.scale, *low.scale) = (scale * 255.0, scale);
     }
 
+    /// The elements of a line, of which `at(column)` gives 16.
+    #[inline]
+    fn sixty_four(line: usize, at: impl Fn(usize) -> __m512) -> [__m512; 4] {
+        let mut x = [_mm512_setzero_ps(); 4];
+        for i in 0..4 {
+            x[i] = at(64 * line + LANES * i);
+        }
+        x
+    }
+
     /// [`quantize`] of at most 16 elements, a small head's: half the operations. Returns their sum and the scale.
     #[inline]
     fn quantize_sixteen(x: &[f32], line: &mut [i8; 64]) -> (i32, f32) {
         let x = sixteen(x, 0);
-        let absmax = _mm512_reduce_max_ps(larger(_mm512_setzero_ps(), _mm512_abs_ps(x)));
-        let (scale, inverse) = lanes::step_of(absmax);
+        let (scale, inverse) = lanes::step_of(absmax_of_16(x));
         let values = _mm512_cvtepi32_epi8(integers(x, inverse, 127.0));
         // SAFETY: the array has 64 bytes; the store needs no alignment.
         unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), _mm512_zextsi128_si512(values)) };
@@ -82,7 +87,9 @@ for_avx512! {
     /// See [`lanes::quantize_each`].
     #[inline]
     pub(super) fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 {
-        let (scale, inverse) = lanes::step_of(absmax(x));
+        // A small head's is one vector.
+        let largest = if x.len() <= LANES { absmax_of_16(sixteen(x, 0)) } else { absmax(x) };
+        let (scale, inverse) = lanes::step_of(largest);
         for chunk in 0..x.len().div_ceil(LANES) {
             let values = _mm512_cvtepi32_epi8(integers(sixteen(x, LANES * chunk), inverse, 127.0));
             let mut sixteen = [0; LANES];
@@ -137,10 +144,12 @@ for_avx512! {
             return put_shifted(rows, step, scores, skip);
         }
         let chunks = scores.as_chunks::<LANES>().0;
-        put_digits(rows, step, |column| match chunks.get(column / LANES) {
-            Some(chunk) => load(chunk),
-            None if column / LANES == chunks.len() => last,
-            None => _mm512_setzero_ps(),
+        put_digits(rows, step, |line| {
+            sixty_four(line, |column| match chunks.get(column / LANES) {
+                Some(chunk) => load(chunk),
+                None if column / LANES == chunks.len() => last,
+                None => _mm512_setzero_ps(),
+            })
         });
     }
 
@@ -199,7 +208,7 @@ for_avx512! {
     /// at their first column.
     #[inline(never)]
     fn put_shifted(rows: [RowMut<'_>; 2], step: (f32, f32), weights: &[f32], skip: usize) {
-        put_digits(rows, step, |column| {
+        let sixteen_at = |column: usize| {
             let before = skip.saturating_sub(column);
             if before >= LANES {
                 return _mm512_setzero_ps();
@@ -209,6 +218,7 @@ for_avx512! {
             let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
             let from = _mm512_sub_epi32(lanes, _mm512_set1_epi32(before as i32));
             _mm512_maskz_permutexvar_ps(!first(before), from, values)
-        });
+        };
+        put_digits(rows, step, |line| sixty_four(line, sixteen_at));
     }
 }
