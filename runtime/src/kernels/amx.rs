@@ -12,7 +12,7 @@ mod tiles;
 mod unpack;
 
 use super::lanes::Softmax;
-use super::{Activation, Avx512, HeadSpan, Kernels};
+use super::{Activation, Avx512, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
@@ -115,6 +115,10 @@ impl Kernels for Amx {
 
     fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
         self.0.activate_gated(activation, gate, up);
+    }
+
+    fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+        self.0.rotate(heads, width, cos, sin, pairing);
     }
 
     fn weights_i8(

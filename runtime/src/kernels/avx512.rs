@@ -15,7 +15,7 @@ use super::features::cpu_features;
 use super::lanes::{self, Softmax};
 use super::scalar::finish;
 use super::sources::{Flipped, Grouped, Packed, Whole};
-use super::{Activation, HeadSpan, Kernels};
+use super::{Activation, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
@@ -96,6 +96,17 @@ impl Kernels for Avx512 {
                 || lanes::activate_gated(activation, gate, up),
             ),
         }
+    }
+
+    fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+        if matches!(width, 2 | 4 | 8 | 16) && 2 * cos.len() == width {
+            // SAFETY: `new` saw every feature.
+            return unsafe { floats::rotate_narrow(heads, width, cos, sin, pairing) };
+        }
+        self.enter(
+            #[inline(always)]
+            || lanes::rotate(heads, width, cos, sin, pairing),
+        );
     }
 
     fn weights_i8(

@@ -351,10 +351,17 @@ pub fn activate_gated(activation: Activation, gate: &mut [f32], up: &[f32]) {
     }
 }
 
-/// Rotates the first `2 · cos.len()` elements of one head by the angles given as cosine and sine (Su et al. 2021).
+/// Rotates the first `2 · cos.len()` elements of each head of `width` by the angles given as cosine and sine (Su et al.
+/// 2021).
 #[inline(always)]
-pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
-    let pairs = cos.len();
+pub fn rotate(heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+    for head in heads.chunks_exact_mut(width.max(1)) {
+        rotate_head(&mut head[..2 * cos.len()], cos, sin, pairing);
+    }
+}
+
+#[inline(always)]
+fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
     match pairing {
         Pairing::Interleaved => {
             for (pair, (&c, &s)) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos.iter().zip(sin)) {
@@ -363,7 +370,7 @@ pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
             }
         }
         Pairing::HalfSplit => {
-            let (low, high) = head.split_at_mut(pairs.min(head.len()));
+            let (low, high) = head.split_at_mut(cos.len());
             for ((a, b), (&c, &s)) in low.iter_mut().zip(high).zip(cos.iter().zip(sin)) {
                 (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
             }

@@ -173,10 +173,10 @@ pub trait Kernels: Copy + Send + Sync {
     }
 
     /// See [`lanes::rotate`].
-    fn rotate(self, head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+    fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
         self.enter(
             #[inline(always)]
-            || lanes::rotate(head, cos, sin, pairing),
+            || lanes::rotate(heads, width, cos, sin, pairing),
         );
     }
 

@@ -7,6 +7,7 @@
 use super::for_avx512;
 use super::vectors::*;
 use crate::activations::RowMut;
+use crate::kernels::Pairing;
 use crate::kernels::lanes::{self, Softmax};
 use crate::math::{self, activation::SILU_LOWEST};
 use crate::quant::WIDE_MAX;
@@ -125,6 +126,31 @@ for_avx512! {
             let numerator = _mm512_mask_mov_ps(one, negative, e);
             let sigmoid = _mm512_div_ps(numerator, _mm512_add_ps(one, e));
             store(_mm512_mul_ps(_mm512_mul_ps(x, sigmoid), sixteen(up, LANES * chunk)), gate);
+        }
+    }
+
+    /// See [`lanes::rotate`]: of heads that a vector holds one or several of, rotated as a whole.
+    pub(super) fn rotate_narrow(heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let within = _mm512_and_si512(lanes, _mm512_set1_epi32(width as i32 - 1));
+        let (distance, angles) = match pairing {
+            Pairing::Interleaved => (1, _mm512_srli_epi32::<1>(within)),
+            Pairing::HalfSplit => {
+                let half = width as i32 / 2;
+                (half, _mm512_and_si512(within, _mm512_set1_epi32(half - 1)))
+            }
+        };
+        let distance = _mm512_set1_epi32(distance);
+        let (others, firsts) = (_mm512_xor_si512(lanes, distance), _mm512_testn_epi32_mask(lanes, distance));
+        let cos = _mm512_permutexvar_ps(angles, sixteen(cos, 0));
+        let sin = _mm512_permutexvar_ps(angles, sixteen(sin, 0));
+        for heads in heads.chunks_mut(LANES) {
+            let x = sixteen(heads, 0);
+            let (straight, crossed) =
+                (_mm512_mul_ps(x, cos), _mm512_mul_ps(_mm512_permutexvar_ps(others, x), sin));
+            // a · cos − b · sin, and b · cos + a · sin.
+            let sum = _mm512_add_ps(straight, crossed);
+            store(_mm512_mask_sub_ps(sum, firsts, straight, crossed), heads);
         }
     }
 
