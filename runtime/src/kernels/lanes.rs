@@ -360,8 +360,9 @@ pub fn rotate(heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing
     }
 }
 
+/// As [`rotate`], of all elements of one head.
 #[inline(always)]
-fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+pub fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
     match pairing {
         Pairing::Interleaved => {
             for (pair, (&c, &s)) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos.iter().zip(sin)) {
