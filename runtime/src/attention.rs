@@ -11,8 +11,8 @@ mod scratch;
 
 use crate::cache::{Cache, SharedCache, Side};
 use crate::format::Description;
-use crate::kernels::{HeadSpan, Kernels};
 use crate::kernels::lanes::Softmax;
+use crate::kernels::{HeadSpan, Kernels};
 use crate::layout::Layout;
 use crate::ops::worth_elements;
 use crate::parallel::{Columns, Workers, over_units, worth};

@@ -167,7 +167,8 @@ impl<'a> Queries<'a> {
         let mut first = 0;
         for kv_head in self.kv_heads.clone() {
             let head = chunk.layer * kv_heads + kv_head;
-            let columns = (kv_head * group + self.members.start) * width..(kv_head * group + self.members.end) * width;
+            let columns =
+                (kv_head * group + self.members.start) * width..(kv_head * group + self.members.end) * width;
             for token in 0..self.tokens.len() {
                 let numbers = first..first + self.members.len();
                 first = numbers.end;

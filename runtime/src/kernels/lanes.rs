@@ -509,7 +509,8 @@ pub fn weights_i8(
 #[inline(always)]
 pub fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
     let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
-    for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride)) {
+    for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride))
+    {
         let (high, low) = sums.split_at(stride);
         for ((out, high), low) in out.iter_mut().zip(high).zip(low) {
             *out = *out * softmax.correction + (high + low);

@@ -36,8 +36,8 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use backend::{Backend, WithKernels};
-pub use head::HeadSpan;
 use core::ops::Range;
+pub use head::HeadSpan;
 use lanes::Softmax;
 pub use scalar::Scalar;
 

@@ -41,7 +41,12 @@ impl<const N: usize> Line<N> {
 
     #[inline(always)]
     fn row(&mut self, lines: usize) -> RowMut<'_> {
-        RowMut { data: &mut self.data[..lines], sums: &mut [], total: &mut self.total, scale: &mut self.scale }
+        RowMut {
+            data: &mut self.data[..lines],
+            sums: &mut [],
+            total: &mut self.total,
+            scale: &mut self.scale,
+        }
     }
 
     /// The columns of each step.

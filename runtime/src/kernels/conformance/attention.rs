@@ -120,7 +120,8 @@ impl Case {
         let stride = padded_rows(positions);
         let mut scores = Columns::new(room.take(queries * stride)?, queries, stride);
         Scalar.matmul_i8(&span.keys, &x.as_activations(), 0..stride / LANES, &mut scores);
-        let mut weights = vectors(ActivationShape { tokens: 2 * queries, cols: positions }, false, &mut room)?;
+        let mut weights =
+            vectors(ActivationShape { tokens: 2 * queries, cols: positions }, false, &mut room)?;
         for (query, softmax) in softmax.iter_mut().enumerate() {
             let scores = scores.token(query, 0..positions);
             Scalar.weights_i8(scores, span.value_scales, softmax, 0, query, &mut weights);

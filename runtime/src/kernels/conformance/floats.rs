@@ -241,7 +241,11 @@ impl Vectors {
     }
 }
 
-pub(super) fn vectors<'a>(shape: ActivationShape, sums: bool, room: &mut Room<'a>) -> Option<ActivationsMut<'a>> {
+pub(super) fn vectors<'a>(
+    shape: ActivationShape,
+    sums: bool,
+    room: &mut Room<'a>,
+) -> Option<ActivationsMut<'a>> {
     let (data, sums) = (room.take(shape.data_len())?, room.take(if sums { shape.sums_len() } else { 0 })?);
     let (totals, scale) = (room.take(shape.tokens)?, room.take(shape.tokens)?);
     data.fill(0);
