@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The folders in `models`, in order of their names.
 fn folders(models: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let entries: Result<Vec<_>, _> = fs::read_dir(models)?.map(|entry| entry.map(|entry| entry.path())).collect();
+    let entries: Result<Vec<_>, _> =
+        fs::read_dir(models)?.map(|entry| entry.map(|entry| entry.path())).collect();
     let mut folders: Vec<_> = entries?.into_iter().filter(|path| path.is_dir()).collect();
     folders.sort();
     Ok(folders)

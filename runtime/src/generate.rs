@@ -68,7 +68,12 @@ impl<'m, 's> Session<'m, 's> {
     /// ```
     pub fn generate(&mut self, prompt: &str, sampling: &Sampling) -> Result<Generation<'_, 'm, 's>, Error> {
         let sampler = Sampler::new(*sampling)?;
-        let stops = self.model().stops()?;
+        let begins = self.begin(prompt)?;
+        self.generation(sampler, begins)
+    }
+
+    /// Reads `prompt` or the token that begins a text; whether that is all that was read.
+    fn begin(&mut self, prompt: &str) -> Result<bool, Error> {
         let tokenizer = *self.model().tokenizer().ok_or(Error::NoTokenizer)?;
         if !self.model().architecture().is_language_model() {
             let request = "the model does not predict the next token";
@@ -81,9 +86,16 @@ impl<'m, 's> Session<'m, 's> {
             self.feed(&[begin])?;
         }
         self.restore_logits();
-        let only_begin = fed <= 1 && self.position() == 1 && prompt.is_empty();
-        let mut decoder = if only_begin { tokenizer.decoder() } else { tokenizer.decoder_within_text() };
-        if only_begin && let Some(token) = self.tokens().last() {
+        Ok(fed <= 1 && self.position() == 1 && prompt.is_empty())
+    }
+
+    // Kilobytes of stack, which the forward pass in `begin` and the caller's loop are not to have on top of theirs.
+    #[inline(never)]
+    fn generation(&mut self, sampler: Sampler, begins: bool) -> Result<Generation<'_, 'm, 's>, Error> {
+        let stops = self.model().stops()?;
+        let tokenizer = *self.model().tokenizer().ok_or(Error::NoTokenizer)?;
+        let mut decoder = if begins { tokenizer.decoder() } else { tokenizer.decoder_within_text() };
+        if begins && let Some(token) = self.tokens().last() {
             decoder.push(token);
         }
         Ok(Generation {
@@ -106,8 +118,13 @@ impl<'m, 's> Session<'m, 's> {
 impl Generation<'_, '_, '_> {
     /// Ends the text after `tokens` tokens.
     pub fn max_tokens(mut self, tokens: usize) -> Self {
-        self.left = tokens;
+        self.limit_tokens(tokens);
         self
+    }
+
+    /// Ends the text after `tokens` more tokens. A text is about 1.5 KiB, which small stacks should not hold twice.
+    pub fn limit_tokens(&mut self, tokens: usize) {
+        self.left = tokens;
     }
 
     /// Also ends the text before `text`.

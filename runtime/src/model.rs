@@ -33,6 +33,8 @@ impl<'a> Model<'a> {
     /// println!("{} layers", model.architecture().layers());
     /// # Ok::<(), whit::Error>(())
     /// ```
+    // Inlined, its kilobytes of stack would stay with the caller for as long as the model is used.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let file = File::parse(bytes)?;
         let tokenizer =

@@ -34,6 +34,8 @@ pub struct Session<'m, 's> {
 }
 
 impl<'m, 's> Session<'m, 's> {
+    // As with `Model::parse`, what this takes of the stack is not to stay.
+    #[inline(never)]
     pub(crate) fn new(
         model: Model<'m>,
         workers: &'s dyn Workers,
@@ -166,6 +168,8 @@ impl<'m, 's> Session<'m, 's> {
     ///
     /// # Errors
     /// [`Error::NoTokenizer`], [`Error::Tokenizer`] or as [`Session::feed`]; the session is then unchanged.
+    // Its tokenizer's part of the stack is not to stay with the caller's loop.
+    #[inline(never)]
     pub fn feed_text(&mut self, text: &str) -> Result<usize, Error> {
         let tokenizer = self.model.tokenizer().ok_or(Error::NoTokenizer)?;
         let mut options = tokenizer.default_options();
@@ -188,6 +192,8 @@ impl<'m, 's> Session<'m, 's> {
 
     /// Draws the next token from the logits, which are used up by it: feed the token (or another) before drawing
     /// again.
+    // The sampler's part of the stack is not to stay while the next token is computed.
+    #[inline(never)]
     pub fn sample(&mut self, sampler: &mut Sampler) -> Token {
         let outputs = self.model.architecture().outputs();
         self.logits_hold = false;

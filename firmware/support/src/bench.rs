@@ -1,7 +1,7 @@
 //! What kernels and tokens cost on a board, counted.
 
-use crate::board::measured;
-use crate::{Board, MODELS, continue_text, stack};
+use crate::board::Measurement;
+use crate::{Board, Included, MODELS, continue_text, stack};
 use whit::kernels::conformance::Random;
 use whit::kernels::{Backend, Kernels, WithKernels};
 use whit::parallel::Columns;
@@ -32,20 +32,31 @@ pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<
     }
     for model in MODELS {
         for backend in Backend::available() {
-            let parsed = Model::parse(model.bytes)?.with_backend(backend);
-            let options = SessionOptions { batch, ..parsed.options(model.context()) };
-            let mut session = parsed.session(arena, options)?;
-            let greedy = Sampling { temperature: 0.0, ..parsed.sampling()? };
-            let golden = &model.golden;
-            let timing = continue_text(board, &mut session, golden.prompt, &greedy, golden.tokens)?;
-            // The first token is drawn from what the prompt left, so one less is computed.
-            let each = timing.tokens / (timing.drawn - 1).max(1);
-            let (name, unit) = (model.name, B::UNIT);
-            let arena = parsed.arena_size(&options)?;
-            let _ = writeln!(board, "\n{name} {}: {each} {unit} a token, arena {arena} bytes", backend.name());
+            tokens(board, model, backend, arena, batch)?;
         }
     }
-    let _ = writeln!(board, "stack: {} bytes", stack::used());
+    let _ = writeln!(board, "stack: {} bytes, {} left", stack::used(), stack::left());
+    Ok(())
+}
+
+// Not inlined, as below: what it takes of the stack is to be free before and after.
+#[inline(never)]
+fn tokens<B: Board>(
+    board: &mut B,
+    model: &Included,
+    backend: Backend,
+    arena: &mut [u8],
+    batch: usize,
+) -> Result<(), Error> {
+    let parsed = Model::parse(model.bytes)?.with_backend(backend);
+    let options = SessionOptions { batch, ..parsed.options(model.context()) };
+    let mut session = parsed.session(arena, options)?;
+    let greedy = Sampling { temperature: 0.0, ..parsed.sampling()? };
+    let golden = &model.golden;
+    let timing = continue_text(board, &mut session, golden.prompt, &greedy, golden.tokens)?;
+    // The first token is drawn from what the prompt left, so one less is computed.
+    let each = timing.tokens / (timing.drawn - 1).max(1);
+    let _ = writeln!(board, "\n{} {}: {each} {} a token", model.name, backend.name(), B::UNIT);
     Ok(())
 }
 
@@ -56,19 +67,23 @@ struct Products<'b, B> {
 impl<B: Board> WithKernels for Products<'_, B> {
     type Output = ();
 
+    #[inline(never)]
     fn call<K: Kernels>(self, kernels: K) {
         let mut data = [0; LONGEST.data_len()];
         let mut sums = [0; LONGEST.sums_len()];
         let (mut totals, mut scale) = ([0], [0.0]);
         for (rows, cols) in SHAPES {
             let shape = ActivationShape { tokens: 1, cols };
-            let Some(mut x) = ActivationsMut::new(shape, &mut data, &mut sums, &mut totals, &mut scale) else {
+            let Some(mut x) = ActivationsMut::new(shape, &mut data, &mut sums, &mut totals, &mut scale)
+            else {
                 continue;
             };
             let mut random = Random::new(1);
             x.set(0, 0.01, |_| core::array::from_fn(|_| random.within(-127, 127) as i8));
             let x = x.as_activations();
-            one::<B>(self.board, K::NAME, "int8", 0, (rows, cols), |out| matmul_i8(kernels, rows, cols, &x, out));
+            one::<B>(self.board, K::NAME, "int8", 0, (rows, cols), |out| {
+                matmul_i8(kernels, rows, cols, &x, out)
+            });
             for group in GROUPS {
                 one::<B>(self.board, K::NAME, "int4", group, (rows, cols), |out| {
                     matmul_i4(kernels, rows, cols, group, &x, out);
@@ -106,6 +121,7 @@ fn matmul_i4<K: Kernels>(
     }
 }
 
+#[inline(never)]
 fn one<B: Board>(
     board: &mut B,
     backend: &str,
@@ -116,7 +132,10 @@ fn one<B: Board>(
 ) {
     let mut out = [0.0; ROWS];
     let stride = padded_rows(rows);
-    let (_, cost) = measured(board, || product(&mut Columns::new(&mut out, 1, stride)));
+    let mut out = Columns::new(&mut out, 1, stride);
+    let measurement = Measurement::start(board);
+    product(&mut out);
+    let cost = measurement.end(board);
     let hundredths = 100 * cost / (rows * cols) as u64;
     let _ = writeln!(
         board,

@@ -25,12 +25,22 @@ pub trait Board: fmt::Write {
     fn pin(&mut self) -> &mut Self::Pin;
 }
 
-/// What `work` gives, done while the pin is high, and its cost.
-pub(crate) fn measured<B: Board, R>(board: &mut B, work: impl FnOnce() -> R) -> (R, u64) {
-    let Ok(()) = board.pin().set_state(PinState::High);
-    let start = board.count();
-    let result = work();
-    let cost = board.count() - start;
-    let Ok(()) = board.pin().set_state(PinState::Low);
-    (result, cost)
+/// A measurement: the pin is high from its start to its end. Two calls rather than one with a closure, whose result would
+/// be moved, and take its size of a small stack twice.
+#[derive(Debug)]
+pub(crate) struct Measurement(u64);
+
+impl Measurement {
+    /// Raises the pin.
+    pub(crate) fn start<B: Board>(board: &mut B) -> Self {
+        let Ok(()) = board.pin().set_state(PinState::High);
+        Self(board.count())
+    }
+
+    /// Lowers the pin; what it cost.
+    pub(crate) fn end<B: Board>(self, board: &mut B) -> u64 {
+        let cost = board.count() - self.0;
+        let Ok(()) = board.pin().set_state(PinState::Low);
+        cost
+    }
 }

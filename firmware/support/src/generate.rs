@@ -1,6 +1,6 @@
 //! The program of a board: a prompt on the serial line, text back, token by token.
 
-use crate::board::measured;
+use crate::board::Measurement;
 use crate::line::{self, Typed};
 use crate::{Board, stack};
 use whit::{Error, Model, Sampling, Session, SessionOptions};
@@ -55,6 +55,7 @@ pub fn generate<B: Board>(
 ///
 /// # Errors
 /// As [`Session::generate`].
+#[inline(never)]
 pub fn continue_text<B: Board>(
     board: &mut B,
     session: &mut Session<'_, '_>,
@@ -62,14 +63,19 @@ pub fn continue_text<B: Board>(
     sampling: &Sampling,
     tokens: usize,
 ) -> Result<Timing, Error> {
-    let begins = session.model().tokenizer().is_some_and(|tokenizer| tokenizer.bos().or(tokenizer.eos()).is_some());
+    let begins =
+        session.model().tokenizer().is_some_and(|tokenizer| tokenizer.bos().or(tokenizer.eos()).is_some());
     let prompt = if prompt.is_empty() && !begins { "\n" } else { prompt };
-    let (text, cost) = measured(board, || session.generate(prompt, sampling));
-    let mut text = text?.max_tokens(tokens);
-    let mut timing = Timing { prompt: cost, ..Timing::default() };
+    let measurement = Measurement::start(board);
+    let mut text = session.generate(prompt, sampling);
+    let mut timing = Timing { prompt: measurement.end(board), ..Timing::default() };
+    // A reference: moving the text out of the result would take its size of the stack again.
+    let text = text.as_mut().map_err(|error| *error)?;
+    text.limit_tokens(tokens);
     while text.finish().is_none() {
-        let ((), cost) = measured(board, || text.draw());
-        timing.tokens += cost;
+        let measurement = Measurement::start(board);
+        text.draw();
+        timing.tokens += measurement.end(board);
         while let Some(piece) = text.decoded() {
             let _ = board.write_str(&piece);
         }

@@ -35,22 +35,20 @@ mod painted {
         LOWEST.store(lowest, Ordering::Relaxed);
     }
 
-    /// Bytes of stack used at most since [`paint`]; all that there is if it may have been more than was painted.
-    pub fn used() -> usize {
+    /// Bytes that were painted and not used since; none is left of a stack that was too small.
+    pub fn left() -> usize {
         let (start, lowest) = ((&raw const _stack_start).addr(), LOWEST.load(Ordering::Relaxed));
         // SAFETY: as in `paint`; memory that lives by now is read as numbers only.
         let painted = |&address: &usize| unsafe {
             core::ptr::with_exposed_provenance::<u32>(address).read_volatile() == PAINT
         };
-        let untouched = (lowest..start).step_by(4).take_while(painted).count() * 4;
-        start - lowest - untouched
+        (lowest..start).step_by(4).take_while(painted).count() * 4
+    }
+
+    /// Bytes of stack used at most since [`paint`].
+    pub fn used() -> usize {
+        (&raw const _stack_start).addr() - LOWEST.load(Ordering::Relaxed) - left()
     }
 }
 #[cfg(target_os = "none")]
-pub use painted::{paint, used};
-
-/// A host does not tell.
-#[cfg(not(target_os = "none"))]
-pub fn used() -> usize {
-    0
-}
+pub use painted::{left, paint, used};

@@ -1,8 +1,8 @@
 //! SysTick as a counter that does not wrap: every Cortex-M has it, the M0 too, and emulators run it.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Ticks from one wrap to the next.
 const PERIOD: u32 = 1 << 24;

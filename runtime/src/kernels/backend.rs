@@ -1,12 +1,12 @@
 //! The choice of a backend: made once, at the outermost call.
 
-#[cfg(target_arch = "x86_64")]
-use super::{Amx, Avx2, Avx512};
 #[cfg(whit_dsp)]
 use super::Dsp;
 use super::Kernels;
 #[cfg(not(whit_dsp_alone))]
 use super::Scalar;
+#[cfg(target_arch = "x86_64")]
+use super::{Amx, Avx2, Avx512};
 
 /// Work that is compiled once for each backend.
 pub trait WithKernels {

@@ -51,7 +51,9 @@ impl Case {
         let (rows, cols) = (self.rows, self.cols);
         let Some(scale) = room.take::<f32>(padded_rows(rows)) else { return Ok(None) };
         scale.fill_with(|| random.float());
-        let Some(data) = self.weights::<i8>(MatrixI8::data_len(rows, cols), &mut room) else { return Ok(None) };
+        let Some(data) = self.weights::<i8>(MatrixI8::data_len(rows, cols), &mut room) else {
+            return Ok(None);
+        };
         for (i, w) in data.iter_mut().enumerate() {
             *w = self.fill.weight(i, -128, 127, &mut random) as i8;
         }
@@ -72,7 +74,9 @@ impl Case {
         for (i, s) in group_scale.iter_mut().enumerate() {
             *s = self.fill.weight(i, -127, 127, &mut random) as i8;
         }
-        let Some(data) = self.weights::<u8>(MatrixI4::data_len(rows, cols), &mut room) else { return Ok(None) };
+        let Some(data) = self.weights::<u8>(MatrixI4::data_len(rows, cols), &mut room) else {
+            return Ok(None);
+        };
         for (i, w) in data.iter_mut().enumerate() {
             let mut nibble = |i| (self.fill.weight(i, -8, 7, &mut random) + 8) as u8;
             *w = nibble(i) | nibble(i + 1) << 4;

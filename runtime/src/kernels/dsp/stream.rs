@@ -76,7 +76,8 @@ const END: i32 = -1;
 impl Int4 {
     /// A stream of no columns.
     pub(super) fn new() -> Self {
-        let (words, [split, steps, steps_in_units, groups, groups_of_units]) = ([Word::uninit(); WORDS], [0; 5]);
+        let (words, [split, steps, steps_in_units, groups, groups_of_units]) =
+            ([Word::uninit(); WORDS], [0; 5]);
         Self { words, split, steps, steps_in_units, groups, groups_of_units }
     }
 

@@ -7,7 +7,8 @@ use whit::Aligned;
 use whit_emulated::{BATCH, Emulated, entry};
 use whit_firmware::{bench, self_test_arena};
 
-static ARENA: ConstStaticCell<Aligned<[u8; self_test_arena(BATCH)]>> = ConstStaticCell::new(Aligned::zeroed());
+static ARENA: ConstStaticCell<Aligned<[u8; self_test_arena(BATCH)]>> =
+    ConstStaticCell::new(Aligned::zeroed());
 
 #[entry]
 fn main() -> ! {

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds the programs for every emulated board, or those named, runs them, and compares what they say: the text of
+# `generate` with a snapshot, golden transcripts and kernels (`conformance`), and instructions with their limits (`bench`).
+# Needs qemu-system-arm, qemu-system-riscv32, and Rust's targets.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# Board, target, model that `generate` runs.
+boards='
+mps2-an386 thumbv7em-none-eabihf     shakespeare-lstm
+mps2-an500 thumbv7em-none-eabihf     shakespeare-lstm
+mps2-an505 thumbv8m.main-none-eabihf shakespeare-lstm
+microbit   thumbv6m-none-eabi        shakespeare-small
+virt       riscv32imc-unknown-none-elf shakespeare-lstm
+'
+
+check() { # Everything on one board
+    local board=$1 target=$2 model=$3
+    export WHIT_MODEL=$PWD/../models/$model/model.whit
+    # Of the models, the micro:bit has room for one.
+    [ "$board" = microbit ] && export WHIT_MODELS=$model
+    local programs=target/$target/release output=target/$board
+    build "$target" --bin generate
+    printf 'ROMEO:\n\n\004' | emulate "$board" "$programs/generate" | tr -d '\r' >"$output.generate"
+    diff <(numberless <"snapshots/$model.txt") <(numberless <"$output.generate")
+    build "$target" --features suite --bin conformance --bin bench
+    emulate "$board" "$programs/conformance" </dev/null | tee "$output.conformance"
+    emulate "$board" "$programs/bench" </dev/null >"$output.bench"
+    limits "$board" <"$output.bench"
+    echo "$board: $(grep -c '^ok' "$output.conformance") checks hold;" \
+        "$(sed -n 's/^\[.*: \(.*\) each, .*; \(.*\)\]/\1 each, \2/p' "$output.generate" | head -n 1)"
+}
+
+build() { # Quiet, unless it fails
+    cargo build --quiet --release -p whit-emulated --target "$@"
+}
+
+emulate() { # A program on a board; 2⁶ ns for each instruction make timers count them, RISC-V has a counter of its own
+    case $1 in
+    virt) qemu-system-riscv32 -M virt -cpu rv32,a=false,f=false,d=false -bios none -icount 0 \
+        -display none -monitor none -serial stdio -kernel "$2" ;;
+    *) qemu-system-arm -M "$1" -icount 6 -semihosting-config enable=on,target=native \
+        -display none -monitor none -serial stdio -kernel "$2" ;;
+    esac
+}
+
+numberless() { # What a text cost changes with the compiler
+    sed '/^\[/s/[0-9][0-9.]*/N/g'
+}
+
+limits() { # At most so many instructions for a product, whole calls of matrix × vector at the shape of the models' gates
+    local limit
+    case $1 in
+    mps2-*) limit='dsp int8 0 1.75 dsp int4 32 1.60' ;;
+    *) return 0 ;;
+    esac
+    awk -v limit="$limit" '
+        BEGIN { for (n = split(limit, l, " "); n > 0; n -= 4) most[l[n - 3] l[n - 2] l[n - 1]] = l[n] }
+        $5 == 512 && $7 == 128 && ($1 $2 $4) in most {
+            print; seen++
+            if ($10 > most[$1 $2 $4]) { print "more than " most[$1 $2 $4]; exit 1 }
+        }
+        END { if (seen < length(most)) { print "a kernel is missing"; exit 1 } }'
+}
+
+mkdir -p target
+while read -r board target model; do
+    [ -n "$board" ] || continue
+    [ $# -eq 0 ] || [[ " $* " == *" $board "* ]] || continue
+    (check "$board" "$target" "$model" </dev/null)
+done <<<"$boards"
