@@ -158,6 +158,7 @@ impl<'a> Activations<'a> {
 }
 
 /// Room for one quantized vector.
+#[cfg(target_arch = "x86_64")]
 #[derive(Debug)]
 pub(crate) struct RowMut<'a> {
     /// Values of 64 columns each, padding included.
@@ -252,6 +253,7 @@ impl<'a> ActivationsMut<'a> {
     }
 
     /// The row of `token`, to be written as it is.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn row_mut(&mut self, token: usize) -> RowMut<'_> {
         let (stride, lines) = (self.shape.stride() / 64, self.shape.padded_cols() / 64);
@@ -264,6 +266,7 @@ impl<'a> ActivationsMut<'a> {
     }
 
     /// As [`ActivationsMut::row_mut`], of `token` and the one after.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn pair_mut(&mut self, token: usize) -> [RowMut<'_>; 2] {
         let (stride, lines) = (self.shape.stride() / 64, self.shape.padded_cols() / 64);
