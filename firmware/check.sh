@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the programs for every emulated board, or those named, runs them, and compares what they say: the text of
 # `generate` with a snapshot, golden transcripts and kernels (`conformance`), and instructions with their limits (`bench`).
-# Needs qemu-system-arm, qemu-system-riscv32, and Rust's targets.
+# Needs qemu-system-arm, qemu-system-riscv32, size (binutils), and Rust's targets.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,8 +27,9 @@ check() { # Everything on one board
     emulate "$board" "$programs/conformance" </dev/null | tee "$output.conformance"
     emulate "$board" "$programs/bench" </dev/null >"$output.bench"
     limits "$board" <"$output.bench"
-    echo "$board: $(grep -c '^ok' "$output.conformance") checks hold;" \
-        "$(sed -n 's/^\[.*: \(.*\) each, .*; \(.*\)\]/\1 each, \2/p' "$output.generate" | head -n 1)"
+    echo "$board: $(grep -c '^ok' "$output.conformance") checks hold; $model:" \
+        "$(sed -n 's/^\[.*: \(.*\) each, .*; \(.*\)\]/\1 a token, \2/p' "$output.generate" | head -n 1)," \
+        "$(bytes "$programs/generate" "$WHIT_MODEL")"
 }
 
 build() { # Quiet, unless it fails
@@ -44,6 +45,13 @@ emulate() { # A program on a board; 2â¶ ns for each instruction make timers cou
     esac
 }
 
+bytes() { # What a program takes of flash beside its model, and of RAM beside its stack
+    size -A "$1" | awk -v model="$(wc -c <"$2")" '
+        $1 == ".text" || $1 == ".rodata" || $1 == ".vector_table" { flash += $2 }
+        $1 == ".data" || $1 == ".bss" || $1 == ".uninit" { statics += $2 }
+        END { print statics " of statics; code and tables: " flash - model " bytes" }'
+}
+
 numberless() { # What a text cost changes with the compiler
     sed '/^\[/s/[0-9][0-9.]*/N/g'
 }
@@ -52,7 +60,8 @@ limits() { # At most so many instructions for a product, whole calls of matrix Ã
     local limit
     case $1 in
     mps2-*) limit='dsp int8 0 1.75 dsp int4 32 1.60' ;;
-    *) return 0 ;;
+    microbit) limit='packed int8 0 9.20 packed int4 32 7.60' ;;
+    virt) limit='packed int8 0 5.00 packed int4 32 4.60' ;;
     esac
     awk -v limit="$limit" '
         BEGIN { for (n = split(limit, l, " "); n > 0; n -= 4) most[l[n - 3] l[n - 2] l[n - 1]] = l[n] }

@@ -1,9 +1,10 @@
 //! What kernels and tokens cost on a board, counted.
 
 use crate::board::Measurement;
+use crate::self_test::with;
 use crate::{Board, Included, MODELS, continue_text, stack};
 use whit::kernels::conformance::Random;
-use whit::kernels::{Backend, Kernels, WithKernels};
+use whit::kernels::{Backend, Kernels, Scalar, WithKernels};
 use whit::parallel::Columns;
 use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
 use whit::{Error, Model, Sampling, SessionOptions};
@@ -27,37 +28,36 @@ static ROW_SCALES: [f32; ROWS] = [0.01; ROWS];
 /// # Errors
 /// If a model cannot be run in `arena`, which is to have [`self_test_arena`](crate::self_test_arena) bytes.
 pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<(), Error> {
+    Products { board }.call(Scalar);
     for backend in Backend::available() {
         backend.run(Products { board });
     }
     for model in MODELS {
         for backend in Backend::available() {
-            tokens(board, model, backend, arena, batch)?;
+            let each = with(model.bytes, backend, |parsed| tokens(board, parsed, model, arena, batch))?;
+            let _ = writeln!(board, "\n{} {}: {each} {} a token", model.name, backend.name(), B::UNIT);
         }
     }
     let _ = writeln!(board, "stack: {} bytes, {} left", stack::used(), stack::left());
     Ok(())
 }
 
-// Not inlined, as below: what it takes of the stack is to be free before and after.
+/// What a token costs. Not inlined, as below: what it takes of the stack is to be free before and after.
 #[inline(never)]
 fn tokens<B: Board>(
     board: &mut B,
+    parsed: Model<'_>,
     model: &Included,
-    backend: Backend,
     arena: &mut [u8],
     batch: usize,
-) -> Result<(), Error> {
-    let parsed = Model::parse(model.bytes)?.with_backend(backend);
+) -> Result<u64, Error> {
     let options = SessionOptions { batch, ..parsed.options(model.context()) };
     let mut session = parsed.session(arena, options)?;
     let greedy = Sampling { temperature: 0.0, ..parsed.sampling()? };
     let golden = &model.golden;
     let timing = continue_text(board, &mut session, golden.prompt, &greedy, golden.tokens)?;
     // The first token is drawn from what the prompt left, so one less is computed.
-    let each = timing.tokens / (timing.drawn - 1).max(1);
-    let _ = writeln!(board, "\n{} {}: {each} {} a token", model.name, backend.name(), B::UNIT);
-    Ok(())
+    Ok(timing.tokens / (timing.drawn - 1).max(1))
 }
 
 struct Products<'b, B> {

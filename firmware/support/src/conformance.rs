@@ -1,13 +1,13 @@
 //! The runtime's conformance suite, on the device.
 
 use crate::Board;
-use whit::kernels::{Backend, Kernels, Scalar, WithKernels, conformance};
+use whit::kernels::{Backend, Kernels, WithKernels, conformance};
 
-/// Compares every backend but the scalar definition with that, in as much memory as there is; says what it found.
+/// Compares every backend with the scalar definition, in as much memory as there is; says what it found.
 /// [`whit::kernels::conformance::ROOM`] bytes are room for every case.
 pub fn conformance<B: Board>(board: &mut B, room: &mut [u64]) -> bool {
     let mut all = true;
-    for backend in Backend::available().filter(|backend| backend.name() != Scalar::NAME) {
+    for backend in Backend::available() {
         let mut left_out = 0;
         let result = backend.run(Suite { room, left_out: &mut left_out });
         all &= result.is_ok();

@@ -37,12 +37,13 @@ fn says<B: Board>(board: &mut B, what: &str, backend: &str, check: &str, held: R
     held == Ok(true)
 }
 
-fn with(
+/// What `run` makes of a model.
+pub(crate) fn with<R>(
     bytes: &[u8],
     backend: Backend,
-    check: impl FnOnce(Model<'_>) -> Result<bool, Error>,
-) -> Result<bool, Error> {
-    check(Model::parse(bytes)?.with_backend(backend))
+    run: impl FnOnce(Model<'_>) -> Result<R, Error>,
+) -> Result<R, Error> {
+    run(Model::parse(bytes)?.with_backend(backend))
 }
 
 /// Positions, and tokens that are taken at a time.

@@ -3,7 +3,9 @@
 #[cfg(whit_dsp)]
 use super::Dsp;
 use super::Kernels;
-#[cfg(not(whit_dsp_alone))]
+#[cfg(whit_packed)]
+use super::Packed;
+#[cfg(not(any(whit_dsp, whit_packed)))]
 use super::Scalar;
 #[cfg(target_arch = "x86_64")]
 use super::{Amx, Avx2, Avx512};
@@ -21,9 +23,8 @@ pub trait WithKernels {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Backend {
-    /// Plain Rust. Not in programs for cores that have another one in any case, unless for the conformance suite: it would
-    /// double the code of a model.
-    #[cfg(not(whit_dsp_alone))]
+    /// Plain Rust. Not where every core has another one, microcontrollers: it would double the code of a model.
+    #[cfg(not(any(whit_dsp, whit_packed)))]
     Scalar(Scalar),
     /// x86-64 with AVX2.
     #[cfg(target_arch = "x86_64")]
@@ -37,6 +38,9 @@ pub enum Backend {
     /// Cortex-M with the DSP extension.
     #[cfg(whit_dsp)]
     Dsp(Dsp),
+    /// Cortex-M0 and RV32.
+    #[cfg(whit_packed)]
+    Packed(Packed),
 }
 
 impl Backend {
@@ -53,11 +57,13 @@ impl Backend {
             [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512), Amx::new().map(Self::Amx)];
         #[cfg(whit_dsp)]
         let vector = [Some(Self::Dsp(Dsp))];
-        #[cfg(not(any(target_arch = "x86_64", whit_dsp)))]
+        #[cfg(whit_packed)]
+        let vector = [Some(Self::Packed(Packed))];
+        #[cfg(not(any(target_arch = "x86_64", whit_dsp, whit_packed)))]
         let vector: [Option<Self>; 0] = [];
-        #[cfg(not(whit_dsp_alone))]
+        #[cfg(not(any(whit_dsp, whit_packed)))]
         let scalar = Some(Self::Scalar(Scalar));
-        #[cfg(whit_dsp_alone)]
+        #[cfg(any(whit_dsp, whit_packed))]
         let scalar = None;
         scalar.into_iter().chain(vector.into_iter().flatten())
     }
@@ -83,7 +89,7 @@ impl Backend {
     #[inline]
     pub fn run<W: WithKernels>(self, work: W) -> W::Output {
         match self {
-            #[cfg(not(whit_dsp_alone))]
+            #[cfg(not(any(whit_dsp, whit_packed)))]
             Self::Scalar(kernels) => work.call(kernels),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernels) => work.call(kernels),
@@ -93,6 +99,8 @@ impl Backend {
             Self::Amx(kernels) => work.call(kernels),
             #[cfg(whit_dsp)]
             Self::Dsp(kernels) => work.call(kernels),
+            #[cfg(whit_packed)]
+            Self::Packed(kernels) => work.call(kernels),
         }
     }
 }

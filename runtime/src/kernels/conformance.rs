@@ -114,6 +114,12 @@ mod tests {
         std::println!("backends: {names:?}");
     }
 
+    /// Plain Rust for cores whose emulated boards may have little room: here it has all.
+    #[test]
+    fn packed_products_agree_with_scalar() {
+        Suite.call(crate::kernels::packed::Packed);
+    }
+
     /// Every remainder after whole vectors, lines and spans.
     struct EveryLength;
 

@@ -22,6 +22,8 @@ pub mod dsp;
 mod features;
 pub mod head;
 pub mod lanes;
+#[cfg(any(whit_packed, test))]
+pub mod packed;
 #[cfg(any(feature = "peak", test))]
 pub mod peak;
 pub mod scalar;
@@ -43,6 +45,8 @@ use core::ops::Range;
 pub use dsp::Dsp;
 pub use head::HeadSpan;
 use lanes::Softmax;
+#[cfg(whit_packed)]
+pub use packed::Packed;
 pub use scalar::Scalar;
 
 /// What a core must be able to do. All methods compute the same bits on every backend.
