@@ -1,8 +1,7 @@
 //! The program of a board: a prompt on the serial line, text back, token by token.
 
 use crate::board::Measurement;
-use crate::line::{self, Typed};
-use crate::{Board, stack};
+use crate::{Board, line, stack};
 use whit::{Error, Model, Sampling, Session, SessionOptions};
 
 /// What a text cost, in units of the board's counter.
@@ -33,7 +32,7 @@ pub fn generate<B: Board>(
     let mut session = model.session(arena, options(&model))?;
     loop {
         let _ = board.write_str("> ");
-        let Typed::Line(typed) = line::read(board) else {
+        let Some(typed) = line::read(board) else {
             return Ok(());
         };
         let Ok(prompt) = core::str::from_utf8(&typed) else {

@@ -10,22 +10,14 @@ const END_OF_TRANSMISSION: u8 = 4;
 const BACKSPACE: u8 = 8;
 const DELETE: u8 = 127;
 
-/// What was typed.
-pub(crate) enum Typed {
-    /// A line, without its end.
-    Line(Vec<u8, LONGEST>),
-    /// Control-D: the program is to end.
-    End,
-}
-
-/// Waits for a line.
-pub(crate) fn read<B: Board>(board: &mut B) -> Typed {
+/// Waits for a line, and gives it without its end; `None` after Control-D.
+pub(crate) fn read<B: Board>(board: &mut B) -> Option<Vec<u8, LONGEST>> {
     let mut line = Vec::new();
     loop {
         match board.read() {
             None => {}
-            Some(END_OF_TRANSMISSION) => return Typed::End,
-            Some(b'\r' | b'\n') => return Typed::Line(line),
+            Some(END_OF_TRANSMISSION) => return None,
+            Some(b'\r' | b'\n') => return Some(line),
             Some(BACKSPACE | DELETE) => erase(board, &mut line),
             Some(byte) => {
                 let _ = line.push(byte);

@@ -47,6 +47,11 @@ impl Emulated {
         end(well)
     }
 
+    /// Ends the emulation of a program that cannot begin: the board or its memory is taken.
+    pub fn fail() -> ! {
+        end(false)
+    }
+
     pub(crate) fn panicked(info: &PanicInfo<'_>) -> ! {
         let _ = writeln!(Self(NoPin), "{info}");
         end(false)

@@ -12,7 +12,7 @@ static ARENA: ConstStaticCell<Aligned<[u8; self_test_arena(BATCH)]>> =
 
 #[entry]
 fn main() -> ! {
-    let (Some(mut board), Some(arena)) = (Emulated::take(), ARENA.try_take()) else { loop {} };
+    let (Some(mut board), Some(arena)) = (Emulated::take(), ARENA.try_take()) else { Emulated::fail() };
     let result = bench(&mut board, arena, BATCH);
     board.exit(result.is_ok())
 }

@@ -18,7 +18,7 @@ static MEMORY: ConstStaticCell<Aligned<[u8; LEN]>> = ConstStaticCell::new(Aligne
 
 #[entry]
 fn main() -> ! {
-    let (Some(mut board), Some(memory)) = (Emulated::take(), MEMORY.try_take()) else { loop {} };
+    let (Some(mut board), Some(memory)) = (Emulated::take(), MEMORY.try_take()) else { Emulated::fail() };
     let held = self_test(&mut board, memory, BATCH);
     let conforms = bytemuck::try_cast_slice_mut(memory).is_ok_and(|room| conformance(&mut board, room));
     board.exit(held && conforms)

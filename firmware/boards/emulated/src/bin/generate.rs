@@ -18,7 +18,7 @@ static ARENA: ConstStaticCell<Aligned<[u8; arena_size_in_batches(MODEL, CONTEXT,
 
 #[entry]
 fn main() -> ! {
-    let (Some(mut board), Some(arena)) = (Emulated::take(), ARENA.try_take()) else { loop {} };
+    let (Some(mut board), Some(arena)) = (Emulated::take(), ARENA.try_take()) else { Emulated::fail() };
     let options = |model: &whit::Model<'_>| SessionOptions { batch: BATCH, ..model.options(CONTEXT) };
     let result = generate(&mut board, MODEL, arena, options, TOKENS);
     board.exit(result.is_ok())
