@@ -96,3 +96,103 @@ fn report<B: Board>(board: &mut B, timing: &Timing) {
         unit = B::UNIT,
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MODELS, self_test_arena};
+    use core::convert::Infallible;
+    use core::fmt;
+    use embedded_hal::digital::{ErrorType, OutputPin};
+    use std::boxed::Box;
+    use std::collections::VecDeque;
+    use std::string::String;
+    use whit::Aligned;
+
+    /// A board whose counter counts its calls.
+    #[derive(Default)]
+    struct Recorder {
+        typed: VecDeque<u8>,
+        written: String,
+        calls: u64,
+        pin: Pin,
+    }
+
+    #[derive(Default)]
+    struct Pin {
+        is_high: bool,
+        pulses: usize,
+    }
+
+    impl ErrorType for Pin {
+        type Error = Infallible;
+    }
+
+    impl OutputPin for Pin {
+        fn set_low(&mut self) -> Result<(), Infallible> {
+            self.is_high = false;
+            Ok(())
+        }
+
+        fn set_high(&mut self) -> Result<(), Infallible> {
+            assert!(!self.is_high, "one pulse within another");
+            self.is_high = true;
+            self.pulses += 1;
+            Ok(())
+        }
+    }
+
+    impl fmt::Write for Recorder {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            assert!(!self.pin.is_high, "text goes out while something is measured");
+            self.written += text;
+            Ok(())
+        }
+    }
+
+    impl Board for Recorder {
+        const UNIT: &'static str = "calls";
+        const PER_SECOND: u64 = 1000;
+        type Pin = Pin;
+
+        fn count(&mut self) -> u64 {
+            self.calls += 1;
+            self.calls
+        }
+
+        fn read(&mut self) -> Option<u8> {
+            Some(self.typed.pop_front().unwrap_or(4))
+        }
+
+        fn pin(&mut self) -> &mut Pin {
+            &mut self.pin
+        }
+    }
+
+    /// What a board writes when `typed` is, and its pulses; at most `tokens` tokens a line.
+    fn answer(typed: &str, tokens: usize) -> (String, usize) {
+        let mut board = Recorder { typed: typed.bytes().collect(), ..Recorder::default() };
+        let model = MODELS.iter().find(|model| model.name == "shakespeare-small");
+        let mut arena = Box::new(Aligned::<[u8; self_test_arena(SessionOptions::BATCH)]>::zeroed());
+        let generated = model
+            .map(|model| generate(&mut board, model.bytes, &mut **arena, |model| model.options(64), tokens));
+        assert_eq!(generated, Some(Ok(())));
+        (board.written, board.pin.pulses)
+    }
+
+    #[test]
+    fn the_pin_is_high_once_for_a_prompt_and_once_for_every_token() {
+        let (written, pulses) = answer("ROMEO:\n", 12);
+        assert!(written.starts_with("> ROMEO:\n"), "{written}");
+        assert!(written.contains("[12 tokens, "), "{written}");
+        assert_eq!(pulses, 1 + 12);
+        assert_eq!(answer("ROMEO:\nJULIET:\n\n", 3).1, 3 * (1 + 3));
+    }
+
+    #[test]
+    fn what_is_taken_back_is_no_part_of_the_prompt() {
+        let (plain, _) = answer("ROMEO:\n", 20);
+        let (corrected, _) = answer("ROMEé\u{7f}O:\r", 20);
+        assert_eq!(corrected.replace("é\u{8} \u{8}", ""), plain);
+    }
+}
