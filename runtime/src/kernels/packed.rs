@@ -116,29 +116,40 @@ fn quarter_i8(steps: &[[i8; 4 * LANES]], x: &[[i8; 4]], quarter: usize, sums: &m
 struct Pairs {
     /// Of every eight columns, those that go with the word shifted by 0, 4, 8 and 12.
     steps: [[u32; 4]; STRETCH / 8],
-    /// What the sum over each chunk, of at most [`CHUNK`] columns, starts from.
-    starts: [u32; STRETCH / 16],
+    chunks: [Chunk; STRETCH / 16],
     /// Steps of a chunk.
-    chunk: usize,
+    chunk_steps: usize,
 }
+
+/// At most [`CHUNK`] columns of one group.
+#[derive(Clone, Copy, Default)]
+struct Chunk {
+    /// What the sum over them starts from.
+    start: u32,
+    group: usize,
+}
+
+/// The group scales of rows that have none.
+const ONES: [[i8; LANES]; 1] = [[1; LANES]];
 
 impl Pairs {
     fn new() -> Self {
-        Self { steps: [[0; 4]; STRETCH / 8], starts: [0; STRETCH / 16], chunk: 0 }
+        Self { steps: [[0; 4]; STRETCH / 8], chunks: [Chunk::default(); STRETCH / 16], chunk_steps: 0 }
     }
 
     /// Makes them those of `columns` of `x`, for groups of `group` columns or none.
     fn write(&mut self, x: &Row<'_>, columns: &Range<usize>, group: usize) {
-        let chunk = if group == 16 { 16 } else { CHUNK };
-        self.chunk = chunk / 8;
+        let width = if group == 16 { 16 } else { CHUNK };
+        self.chunk_steps = width / 8;
         let data = x.data[columns.start..].as_chunks::<8>().0;
         for (pairs, &[c0, c1, c2, c3, c4, c5, c6, c7]) in self.steps.iter_mut().zip(data) {
             *pairs = [pair(c0, c2), pair(c4, c6), pair(c1, c3), pair(c5, c7)];
         }
-        let sums = x.sums[columns.start / 16..].chunks(chunk / 16);
-        for (start, sums) in self.starts.iter_mut().zip(sums) {
+        let sums = x.sums[columns.start / 16..].chunks(width / 16);
+        for (i, (chunk, sums)) in self.chunks.iter_mut().zip(sums).enumerate() {
             let total: i32 = sums.iter().map(|&sum| i32::from(sum)).sum();
-            *start = ((-8 * total) as u32) << 16 | 1 << 15;
+            chunk.start = ((-8 * total) as u32) << 16 | 1 << 15;
+            chunk.group = (columns.start + width * i).checked_div(group).unwrap_or(0);
         }
     }
 
@@ -152,19 +163,20 @@ impl Pairs {
     ) {
         let steps: &[[u32; LANES]] = bytemuck::cast_slice(matrix.block(block));
         let steps = &steps[columns.start / 8..columns.end.div_ceil(8)];
-        let scales = matrix.block_group_scale(block).as_chunks::<LANES>().0;
-        let chunks = steps.chunks(self.chunk).zip(self.steps.chunks(self.chunk)).zip(&self.starts);
-        for (chunk, ((weights, pairs), &start)) in chunks.enumerate() {
-            let column = columns.start + 8 * self.chunk * chunk;
-            let scales = column.checked_div(matrix.group()).map(|group| &scales[group]);
-            for (quarter, sums) in sums.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-                let products = quarter_i4(weights, pairs, quarter, start);
-                let scales = scales.map(|scales| &scales.as_chunks::<ROWS>().0[quarter]);
-                for r in 0..ROWS {
-                    let scale = scales.map_or(1, |scales| i32::from(scales[r]));
-                    sums[r] = sums[r].wrapping_add(products[r].wrapping_mul(scale));
-                }
+        let scales = if matrix.group() == 0 { &ONES } else { matrix.block_group_scale(block).as_chunks().0 };
+        let chunks =
+            steps.chunks(self.chunk_steps).zip(self.steps.chunks(self.chunk_steps)).zip(&self.chunks);
+        for (quarter, sums) in sums.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+            let [mut a, mut b, mut c, mut d] = *sums;
+            for ((weights, pairs), chunk) in chunks.clone() {
+                let [p, q, r, s] = quarter_i4(weights, pairs, quarter, chunk.start);
+                let scales = &scales[chunk.group].as_chunks::<ROWS>().0[quarter];
+                a = a.wrapping_add(p.wrapping_mul(scales[0].into()));
+                b = b.wrapping_add(q.wrapping_mul(scales[1].into()));
+                c = c.wrapping_add(r.wrapping_mul(scales[2].into()));
+                d = d.wrapping_add(s.wrapping_mul(scales[3].into()));
             }
+            *sums = [a, b, c, d];
         }
     }
 }
@@ -191,5 +203,5 @@ fn quarter_i4(steps: &[[u32; LANES]], pairs: &[[u32; 4]], quarter: usize, start:
             d = d.wrapping_add(dot(s));
         }
     }
-    [a, b, c, d].map(|sum| sum as i32 >> 16)
+    [a as i32 >> 16, b as i32 >> 16, c as i32 >> 16, d as i32 >> 16]
 }
