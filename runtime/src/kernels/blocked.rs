@@ -61,9 +61,8 @@ pub(super) trait Tiles: Copy {
     /// What int8 weights are XORed with before they are multiplied: 0 or 0x80, which makes them unsigned, `w + 128`.
     const FLIP: u8;
 
-    /// What a group scale, as u16, is multiplied by to become a tile's i32: 1 for the i16 pair (s, 0), 0x1_0001
-    /// for (s, s).
-    const SPREAD: i32;
+    /// A group scale as [`Tiles::grouped`] takes it.
+    fn group_scale(scale: i8) -> i32;
 
     /// `Σ w · x` over all steps of `weights`, int8 weights (flipped) or nibbles.
     fn plain<W: Weights<R>, const R: usize, const T: usize>(

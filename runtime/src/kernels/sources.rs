@@ -172,7 +172,7 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
                     0 => [1; LANES],
                     width => packed[group * 4 * Q / width],
                 };
-                scale[r].write(packed.map(|s| i32::from(i16::from(s) as u16).wrapping_mul(K::SPREAD)));
+                scale[r].write(packed.map(K::group_scale));
             }
         }
         unpacked.written_scales = groups.len() * R;
