@@ -205,21 +205,12 @@ for_avx2! {
         x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        let mut sums = tile.start();
-        for r in 0..R {
-            let ((fours, x), (four_sums, sums)) = (x.as_chunks(), sums[r].as_chunks_mut());
-            for (x, sums) in fours.iter().zip(four_sums) {
-                plain_part::<W, R, 4>(weights, r, x, sums);
-            }
-            let ((twos, x), (two_sums, sums)) = (x.as_chunks(), sums.as_chunks_mut());
-            for (x, sums) in twos.iter().zip(two_sums) {
-                plain_part::<W, R, 2>(weights, r, x, sums);
-            }
-            for (x, sums) in x.as_chunks().0.iter().zip(sums.as_chunks_mut().0) {
-                plain_part::<W, R, 1>(weights, r, x, sums);
-            }
-        }
-        tile.end(&sums);
+        blocked::in_parts(
+            x,
+            tile,
+            |r, x, sums| plain_part::<W, R, 4>(weights, r, x, sums),
+            |r, x, sums| plain_part::<W, R, 1>(weights, r, x, sums),
+        );
     }
 
     #[inline(never)]

@@ -2,6 +2,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::{Amx, Avx2, Avx512};
+#[cfg(target_arch = "aarch64")]
+use super::{DotProd, Neon};
 use super::{Kernels, Scalar};
 
 /// Work that is compiled once for each backend.
@@ -28,6 +30,12 @@ pub enum Backend {
     /// x86-64 with AMX, beside AVX-512.
     #[cfg(target_arch = "x86_64")]
     Amx(Amx),
+    /// AArch64.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+    /// AArch64 with the dot-product instructions.
+    #[cfg(target_arch = "aarch64")]
+    DotProd(DotProd),
 }
 
 impl Backend {
@@ -42,7 +50,9 @@ impl Backend {
         #[cfg(target_arch = "x86_64")]
         let vector =
             [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512), Amx::new().map(Self::Amx)];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let vector = [Neon::new().map(Self::Neon), DotProd::new().map(Self::DotProd)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::Scalar(Scalar)).chain(vector.into_iter().flatten())
     }
@@ -75,6 +85,10 @@ impl Backend {
             Self::Avx512(kernels) => work.call(kernels),
             #[cfg(target_arch = "x86_64")]
             Self::Amx(kernels) => work.call(kernels),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(kernels) => work.call(kernels),
+            #[cfg(target_arch = "aarch64")]
+            Self::DotProd(kernels) => work.call(kernels),
         }
     }
 }

@@ -245,6 +245,28 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
     }
 }
 
+/// A tile in parts of one row block × `P` tokens and, where there are fewer, one: `several(r, x, sums)` and `one` add the
+/// products of row block `r`. For backends whose registers do not hold the sums of a whole tile.
+#[inline(always)]
+pub(super) fn in_parts<const P: usize, const R: usize, const T: usize>(
+    x: &[Quads<'_>; T],
+    tile: &mut Tile<'_, '_, '_, R, T>,
+    several: impl Fn(usize, &[Quads<'_>; P], &mut [[i32; LANES]; P]),
+    one: impl Fn(usize, &[Quads<'_>; 1], &mut [[i32; LANES]; 1]),
+) {
+    let mut sums = tile.start();
+    for r in 0..R {
+        let ((parts, rest), (part_sums, rest_sums)) = (x.as_chunks(), sums[r].as_chunks_mut());
+        for (x, sums) in parts.iter().zip(part_sums) {
+            several(r, x, sums);
+        }
+        for (x, sums) in rest.as_chunks().0.iter().zip(rest_sums.as_chunks_mut().0) {
+            one(r, x, sums);
+        }
+    }
+    tile.end(&sums);
+}
+
 /// A matrix that the loops can take.
 pub(super) trait Source: Copy {
     /// Most tokens in one of its tiles: [`WIDEST`], or half of it where each sum needs two registers.
