@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use whit::kernels::Kernels;
 use whit::parallel::Columns;
-use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
+use whit::tensor::{
+    ActivationShape, Activations, ActivationsMut, LANES, Matrix, MatrixI4, MatrixI8, padded_rows,
+};
 
 /// How a matrix is stored.
 #[derive(Clone, Copy, Debug)]
@@ -71,21 +73,35 @@ impl Weights {
 
     /// Multiplies all rows by `x`; `out` is `[tokens][padded rows]`.
     pub fn multiply<K: Kernels>(&self, kernels: K, x: &Activations<'_>, out: &mut [f32]) {
-        let (rows, cols) = (self.rows, self.cols);
-        let blocks = 0..padded_rows(rows) / LANES;
-        let mut out = Columns::new(out, x.tokens(), padded_rows(rows));
-        match self.encoding {
-            Encoding::Int8 => {
-                let matrix = MatrixI8::new(rows, cols, &self.scale, &self.signed).expect("lengths fit");
-                kernels.matmul_i8(&matrix, x, blocks, &mut out);
-            }
-            Encoding::Int4 { group } => {
-                let matrix = MatrixI4::new(rows, cols, group, &self.scale, &self.group_scale, &self.data)
-                    .expect("lengths fit");
-                kernels.matmul_i4(&matrix, x, blocks, &mut out);
-            }
-        }
+        let mut out = Columns::new(out, x.tokens(), padded_rows(self.rows));
+        multiply(kernels, &self.matrix(), x, &mut out);
         black_box(out.tokens());
+    }
+
+    /// The weights as kernels take them.
+    pub fn matrix(&self) -> Matrix<'_> {
+        let Self { rows, cols, encoding, scale, group_scale, data, signed } = self;
+        let matrix = match *encoding {
+            Encoding::Int8 => MatrixI8::new(*rows, *cols, scale, signed).map(Matrix::I8),
+            Encoding::Int4 { group } => {
+                MatrixI4::new(*rows, *cols, group, scale, group_scale, data).map(Matrix::I4)
+            }
+        };
+        matrix.expect("lengths fit")
+    }
+}
+
+/// All rows of an integer matrix × `x`.
+///
+/// # Panics
+/// If the matrix has floats.
+#[inline]
+pub fn multiply<K: Kernels>(kernels: K, matrix: &Matrix<'_>, x: &Activations<'_>, out: &mut Columns<'_>) {
+    let blocks = 0..matrix.rows().div_ceil(LANES);
+    match matrix {
+        Matrix::I8(matrix) => kernels.matmul_i8(matrix, x, blocks, out),
+        Matrix::I4(matrix) => kernels.matmul_i4(matrix, x, blocks, out),
+        Matrix::F32(_) | Matrix::F16(_) => unreachable!("weights are integers"),
     }
 }
 

@@ -7,8 +7,9 @@ use std::hint::black_box;
 use std::thread::yield_now;
 use whit::kernels::lanes::Softmax;
 use whit::kernels::{Activation, Backend, Kernels, Pairing, WithKernels};
+use whit::parallel::Columns;
 use whit::tensor::padded_rows;
-use whit_benches::operands::{Encoding, Vectors, Weights};
+use whit_benches::operands::{Encoding, Vectors, Weights, multiply};
 
 /// (rows, columns) of the matrices of stories260K, stories15M and stories110M.
 const SHAPES: [(usize, usize); 12] = [
@@ -64,9 +65,11 @@ fn matrix<K: Kernels>(kernels: K, encoding: Encoding, weights: &Weights, tokens:
     let &Weights { rows, cols, .. } = weights;
     let mut vectors = Vectors::new(tokens, cols);
     let x = vectors.filled();
+    let (matrix, x) = (weights.matrix(), x.as_activations());
     let mut out = vec![0.0; tokens * padded_rows(rows)];
+    let mut out = Columns::new(&mut out, tokens, padded_rows(rows));
     println!("{}\t{}\t{rows}\t{cols}\t{tokens}", K::NAME, encoding.name());
-    counted(|| weights.multiply(kernels, &x.as_activations(), &mut out));
+    counted(|| multiply(kernels, &matrix, &x, &mut out));
 }
 
 /// The f32 operations on one vector.

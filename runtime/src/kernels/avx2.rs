@@ -201,6 +201,7 @@ for_avx2! {
     /// A tile in parts of one row block × up to four tokens, which is what 16 registers hold.
     #[inline(never)]
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
+        _: Avx2,
         weights: W,
         x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
@@ -244,6 +245,7 @@ for_avx2! {
 
     #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
+        _: Avx2,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
         offsets: &Offsets<T>,

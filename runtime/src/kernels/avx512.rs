@@ -326,6 +326,7 @@ for_avx512! {
 
     #[inline(never)]
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
+        _: Avx512,
         weights: W,
         x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
@@ -358,6 +359,7 @@ for_avx512! {
     /// (s, 0) multiplies and adds in one operation.
     #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
+        _: Avx512,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
         offsets: &Offsets<T>,

@@ -96,6 +96,9 @@ pub(super) trait Weights<const R: usize>: Copy {
 
     /// One step of row block `r`.
     fn at(&self, step: usize, r: usize) -> &Step;
+
+    /// Steps `4 · four ..` of row block `r`.
+    fn four(&self, four: usize, r: usize) -> [&Step; 4];
 }
 
 /// Unpacked weights.
@@ -115,6 +118,12 @@ impl<const R: usize> Weights<R> for &[[Step; R]] {
     #[inline(always)]
     fn at(&self, step: usize, r: usize) -> &Step {
         &self[step][r]
+    }
+
+    #[inline(always)]
+    fn four(&self, four: usize, r: usize) -> [&Step; 4] {
+        let [a, b, c, d] = &self.as_chunks().0[four];
+        [&a[r], &b[r], &c[r], &d[r]]
     }
 }
 
@@ -138,6 +147,11 @@ impl<const R: usize> Weights<R> for [&[Step]; R] {
     #[inline(always)]
     fn at(&self, step: usize, r: usize) -> &Step {
         &self[r][step]
+    }
+
+    #[inline(always)]
+    fn four(&self, four: usize, r: usize) -> [&Step; 4] {
+        self[r].as_chunks().0[four].each_ref()
     }
 }
 

@@ -7,23 +7,16 @@
 //!
 //! Stable Rust has no intrinsic for it (`vdotq_laneq_s32` waits for `stdarch_neon_dotprod`), hence the assembly: one
 //! instruction, scheduled by the compiler as its own.
-#![allow(
-    unsafe_code,
-    reason = "an instruction without intrinsic, and the calls that enter the instruction set"
-)]
+#![allow(unsafe_code, reason = "instructions without memory, and the calls that enter the instruction set")]
 
 use super::Kernels;
-use super::blocked::{self, Offsets, Quads, STRETCH, Step, Tile, Tiles, WIDEST, Weights};
+use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::quarters::{
-    Eights, Nibbles, Sums, four_times, quarters, sixteen_of, sums_of, to_array, vector_i4, vectors_i8, zeros,
-};
+use super::quarters::{self, Multiply, Quarters, Sums, sums_of};
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
-#[cfg(any(feature = "peak", test))]
-use core::hint::black_box;
 use core::ops::Range;
 
 vector_backend! {
@@ -41,15 +34,106 @@ vector_backend! {
     kernels {}
 }
 
+/// Tokens that meet a row block together: 16 sums, 4 activations and 8 weights of 32 registers.
+const TOKENS: usize = 4;
+
+impl DotProd {
+    /// Adds the products of the four columns in lane `LANE`.
+    #[inline(always)]
+    fn add_four<const LANE: i32, const P: usize>(
+        self,
+        sums: &mut [Sums; P],
+        weights: Quarters,
+        x: &[int8x16_t; P],
+    ) {
+        for p in 0..P {
+            for i in 0..4 {
+                sums[p][i] = self.dot::<LANE>(sums[p][i], weights[i], x[p]);
+            }
+        }
+    }
+
+    /// `sum`, and to each of its lanes four products: of four bytes of `w` and the four in lane `LANE` of `x`.
+    #[inline(always)]
+    fn dot<const LANE: i32>(self, mut sum: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
+        // SAFETY: `self` proves the feature; the instruction reads and writes these registers alone.
+        unsafe {
+            asm!(
+                "sdot {sum:v}.4s, {w:v}.16b, {x:v}.4b[{LANE}]",
+                sum = inout(vreg) sum,
+                w = in(vreg) w,
+                x = in(vreg) x,
+                LANE = const LANE,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        sum
+    }
+}
+
+impl Multiply for DotProd {
+    type Columns = int8x16_t;
+    type Bytes = Sums;
+    type Nibbles = Sums;
+
+    #[inline(always)]
+    fn columns(self, x: int8x16_t) -> int8x16_t {
+        x
+    }
+
+    #[inline(always)]
+    fn no_bytes(self) -> Sums {
+        sums_of(&[0; LANES])
+    }
+
+    #[inline(always)]
+    fn add_bytes<const P: usize>(self, sums: &mut [Sums; P], weights: [Quarters; 4], x: &[int8x16_t; P]) {
+        self.add_four::<0, P>(sums, weights[0], x);
+        self.add_four::<1, P>(sums, weights[1], x);
+        self.add_four::<2, P>(sums, weights[2], x);
+        self.add_four::<3, P>(sums, weights[3], x);
+    }
+
+    #[inline(always)]
+    fn bytes(self, sums: &Sums) -> Sums {
+        *sums
+    }
+
+    #[inline(always)]
+    fn no_nibbles(self, offset: i32) -> Sums {
+        sums_of(&[offset; LANES])
+    }
+
+    #[inline(always)]
+    fn add_nibbles<const P: usize>(self, sums: &mut [Sums; P], weights: [Quarters; 4], x: &[int8x16_t; P]) {
+        self.add_bytes(sums, weights, x);
+    }
+
+    #[inline(always)]
+    fn add_scaled(self, sums: &mut Sums, nibbles: &Sums, _: i32, scales: [int16x8_t; 2]) {
+        for half in 0..2 {
+            let i = 2 * half;
+            // SAFETY: `self` proves NEON; no memory is touched.
+            unsafe {
+                // The low halves of the i32 are all of them.
+                let [a, b] = [vreinterpretq_s16_s32(nibbles[i]), vreinterpretq_s16_s32(nibbles[i + 1])];
+                let rows = vuzp1q_s16(a, b);
+                sums[i] = vmlal_s16(sums[i], vget_low_s16(rows), vget_low_s16(scales[half]));
+                sums[i + 1] = vmlal_high_s16(sums[i + 1], rows, scales[half]);
+            }
+        }
+    }
+}
+
 #[cfg(any(feature = "peak", test))]
 impl DotProd {
     /// Products of bytes in a turn of [`DotProd::multiply_registers`].
-    pub(super) const PRODUCTS: usize = 4 * 64;
+    pub(super) const PRODUCTS: usize = TOKENS * 16 * 16;
 
     /// Multiplies registers without memory.
     pub(super) fn multiply_registers(self, turns: usize) {
         // SAFETY: `new` saw every feature.
-        unsafe { multiply_registers(turns) }
+        unsafe { multiply_registers(self, turns) }
     }
 }
 
@@ -61,17 +145,10 @@ for_dotprod! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        if x.tokens() < WIDEST {
-            vectors_i8(
-                matrix,
-                x,
-                blocks,
-                out,
-                |weights, x, sums| products_i8::<_, 1, 2>([weights], 0, x, sums),
-                |weights, x, sums| products_i8::<_, 1, 1>([weights], 0, x, sums),
-            );
-        } else {
-            many_i8(token, matrix, x, blocks, out);
+        match x.tokens() {
+            1 => quarters::vector_i8(token, matrix, &x.row(0), blocks, out),
+            0..WIDEST => few_i8(token, matrix, x, blocks, out),
+            _ => many_i8(token, matrix, x, blocks, out),
         }
     }
 
@@ -82,21 +159,43 @@ for_dotprod! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        if x.tokens() != 1 {
-            return many_i4(token, matrix, x, blocks, out);
+        match (x.tokens(), matrix.group()) {
+            (1, 16) => quarters::vector_i4::<_, 1>(token, matrix, &x.row(0), 0, blocks, out),
+            (1, _) => quarters::vector_i4::<_, 2>(token, matrix, &x.row(0), 0, blocks, out),
+            (0..4, _) => few_i4(token, matrix, x, blocks, out),
+            _ => many_i4(token, matrix, x, blocks, out),
         }
-        let row = x.row(0);
-        let add = |sums: &mut _, weights: Nibbles<'_>, x: Eights<'_>, offset, scale| {
-            nibbles(sums, weights, x, offset, scale);
-        };
-        let mut block = blocks.start;
-        while block < blocks.end {
-            block += match (matrix.group(), blocks.end - block) {
-                (16, 2..) => vector_i4::<2, 2>(matrix, &row, block, out, add),
-                (16, _) => vector_i4::<1, 2>(matrix, &row, block, out, add),
-                (_, 2..) => vector_i4::<2, 4>(matrix, &row, block, out, add),
-                _ => vector_i4::<1, 4>(matrix, &row, block, out, add),
-            };
+    }
+
+    #[cfg(any(feature = "peak", test))]
+    fn multiply_registers(token: DotProd, turns: usize) {
+        quarters::multiply_registers::<_, TOKENS>(token, turns);
+    }
+
+    /// A few tokens. Not inlined: one token has fewer registers to save.
+    #[inline(never)]
+    fn few_i8(
+        token: DotProd,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        quarters::few_i8::<_, TOKENS>(token, matrix, x, blocks, out);
+    }
+
+    /// As [`few_i8`].
+    #[inline(never)]
+    fn few_i4(
+        token: DotProd,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        match matrix.group() {
+            16 => quarters::few_i4::<_, 1>(token, matrix, x, blocks, out),
+            _ => quarters::few_i4::<_, 2>(token, matrix, x, blocks, out),
         }
     }
 
@@ -127,194 +226,25 @@ for_dotprod! {
         }
     }
 
-    /// A tile in parts of one row block × up to four tokens: 16 sums and four weights of 32 registers.
     #[inline(never)]
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
+        token: DotProd,
         weights: W,
         x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        blocked::in_parts(
-            x,
-            tile,
-            |r, x, sums| products_i8::<W, R, 4>(weights, r, x, sums),
-            |r, x, sums| products_i8::<W, R, 1>(weights, r, x, sums),
-        );
-    }
-
-    /// Adds the products of row block `r` × `P` tokens.
-    #[inline]
-    fn products_i8<W: Weights<R>, const R: usize, const P: usize>(
-        weights: W,
-        r: usize,
-        x: &[Quads<'_>; P],
-        sums: &mut [[i32; LANES]; P],
-    ) {
-        let steps = weights.steps();
-        let (weights, fours) = (weights.first(steps), steps / 4);
-        let mut x16: [&[[[i8; 4]; 4]]; P] = [&[]; P];
-        let mut acc = [zeros(); P];
-        for p in 0..P {
-            x16[p] = &x[p][..steps].as_chunks().0[..fours];
-            acc[p] = sums_of(&sums[p]);
-        }
-        for four in 0..fours {
-            let mut x = [vdupq_n_s8(0); P];
-            for p in 0..P {
-                x[p] = sixteen_of(&x16[p][four]);
-            }
-            let at = |i| quarters(weights.at(4 * four + i, r));
-            add_products::<0, P>(&mut acc, at(0), &x);
-            add_products::<1, P>(&mut acc, at(1), &x);
-            add_products::<2, P>(&mut acc, at(2), &x);
-            add_products::<3, P>(&mut acc, at(3), &x);
-        }
-        for step in 4 * fours..steps {
-            let mut quads = [vdupq_n_s8(0); P];
-            for p in 0..P {
-                quads[p] = four_times(x[p][step]);
-            }
-            add_products::<0, P>(&mut acc, quarters(weights.at(step, r)), &quads);
-        }
-        for p in 0..P {
-            sums[p] = to_array(acc[p]);
-        }
-    }
-
-    /// Adds the products of a step with the four columns in lane `LANE` of each `x`.
-    #[inline]
-    fn add_products<const LANE: i32, const P: usize>(
-        sums: &mut [Sums; P],
-        weights: [int8x16_t; 4],
-        x: &[int8x16_t; P],
-    ) {
-        for p in 0..P {
-            for i in 0..4 {
-                sums[p][i] = dot::<LANE>(sums[p][i], weights[i], x[p]);
-            }
-        }
-    }
-
-    #[cfg(any(feature = "peak", test))]
-    fn multiply_registers(turns: usize) {
-        let (mut sums, weights, x) = ([zeros(); 4], black_box([vdupq_n_s8(3); 4]), [vdupq_n_s8(5); 4]);
-        for _ in 0..turns {
-            add_products::<0, 4>(&mut sums, weights, &x);
-        }
-        black_box(sums);
-    }
-
-    /// Adds `scale · (offset + Σ (q + 8) · x)`.
-    #[inline]
-    fn nibbles(sums: &mut Sums, weights: Nibbles<'_>, x: Eights<'_>, offset: i32, scale: int8x16_t) {
-        let mut products = [[vdupq_n_s32(offset); 4]];
-        let ((twos, last), (x_twos, x_last)) = (weights.as_chunks::<2>(), x.as_chunks::<2>());
-        for (weights, x) in twos.iter().zip(x_twos) {
-            let x = [sixteen_of(x.as_flattened().as_array().expect("two times two"))];
-            let ([low, high], [next_low, next_high]) = (split(&weights[0]), split(&weights[1]));
-            add_products::<0, 1>(&mut products, low, &x);
-            add_products::<1, 1>(&mut products, high, &x);
-            add_products::<2, 1>(&mut products, next_low, &x);
-            add_products::<3, 1>(&mut products, next_high, &x);
-        }
-        for (weights, [x_low, x_high]) in last.iter().zip(x_last) {
-            let [low, high] = split(weights);
-            add_products::<0, 1>(&mut products, low, &[four_times(*x_low)]);
-            add_products::<0, 1>(&mut products, high, &[four_times(*x_high)]);
-        }
-        let scales = [vmovl_s8(vget_low_s8(scale)), vmovl_high_s8(scale)];
-        for half in 0..2 {
-            let [first, second] = [vmovl_s16(vget_low_s16(scales[half])), vmovl_high_s16(scales[half])];
-            let i = 2 * half;
-            sums[i] = vmlaq_s32(sums[i], products[0][i], first);
-            sums[i + 1] = vmlaq_s32(sums[i + 1], products[0][i + 1], second);
-        }
-    }
-
-    /// The low and the high nibbles of a step.
-    #[inline]
-    fn split(step: &Step) -> [[int8x16_t; 4]; 2] {
-        let mut low = quarters(step);
-        let mut high = low;
-        for i in 0..4 {
-            high[i] = vreinterpretq_s8_u8(vshrq_n_u8::<4>(vreinterpretq_u8_s8(low[i])));
-            low[i] = vandq_s8(low[i], vdupq_n_s8(15));
-        }
-        [low, high]
+        quarters::tile_i8::<_, _, R, T, TOKENS>(token, weights, x, tile);
     }
 
     #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
+        token: DotProd,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
         offsets: &Offsets<T>,
         x: &[&[[[i8; 4]; Q]]; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        let mut sums = tile.start();
-        for r in 0..R {
-            grouped_part(weights, scales, r, offsets, x, &mut sums[r]);
-        }
-        tile.end(&sums);
-    }
-
-    /// One row block. The sums of all groups wait in memory: those of one, the weights and the activations fill the
-    /// registers.
-    #[inline(never)]
-    fn grouped_part<const R: usize, const T: usize, const Q: usize>(
-        weights: &[[[Step; R]; Q]],
-        scales: &[[[i32; LANES]; R]],
-        r: usize,
-        offsets: &Offsets<T>,
-        x: &[&[[[i8; 4]; Q]]; T],
-        sums: &mut [[i32; LANES]; T],
-    ) {
-        let (groups, mut x) = (weights.len().min(STRETCH / 16), *x);
-        let scales = &scales[..groups];
-        for x in &mut x {
-            *x = &x[..groups];
-        }
-        for group in 0..groups {
-            let mut products = [zeros(); T];
-            for t in 0..T {
-                products[t] = [vdupq_n_s32(offsets[t][group]); 4];
-            }
-            for four in 0..Q / 4 {
-                let mut x16 = [vdupq_n_s8(0); T];
-                for t in 0..T {
-                    x16[t] = sixteen_of(&x[t][group].as_chunks().0[four]);
-                }
-                let at = |i: usize| quarters(&weights[group][4 * four + i][r]);
-                add_products::<0, T>(&mut products, at(0), &x16);
-                add_products::<1, T>(&mut products, at(1), &x16);
-                add_products::<2, T>(&mut products, at(2), &x16);
-                add_products::<3, T>(&mut products, at(3), &x16);
-            }
-            let scale = sums_of(&scales[group][r]);
-            for t in 0..T {
-                let mut scaled = sums_of(&sums[t]);
-                for i in 0..4 {
-                    scaled[i] = vmlaq_s32(scaled[i], products[t][i], scale[i]);
-                }
-                sums[t] = to_array(scaled);
-            }
-        }
-    }
-
-    /// `sum` and for each of its lanes four products: of four bytes of `w` and the four in lane `LANE` of `x`.
-    #[inline]
-    fn dot<const LANE: i32>(mut sum: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
-        // SAFETY: it reads and writes these registers alone; the function is compiled for the feature.
-        unsafe {
-            asm!(
-                "sdot {sum:v}.4s, {w:v}.16b, {x:v}.4b[{LANE}]",
-                sum = inout(vreg) sum,
-                w = in(vreg) w,
-                x = in(vreg) x,
-                LANE = const LANE,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        sum
+        quarters::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, offsets, x, tile);
     }
 }

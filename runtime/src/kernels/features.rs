@@ -94,7 +94,7 @@ macro_rules! vector_backend {
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
                 // SAFETY: `new` saw every feature.
-                unsafe { plain(weights, x, tile) }
+                unsafe { plain(self, weights, x, tile) }
             }
 
             #[inline(always)]
@@ -107,7 +107,7 @@ macro_rules! vector_backend {
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
                 // SAFETY: `new` saw every feature.
-                unsafe { grouped(weights, scales, offsets, x, tile) }
+                unsafe { grouped(self, weights, scales, offsets, x, tile) }
             }
         }
     };

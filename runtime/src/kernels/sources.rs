@@ -12,7 +12,7 @@ fn steps(columns: &Range<usize>, width: usize) -> Range<usize> {
 
 /// The packed steps of a row block of int8 weights.
 #[inline(always)]
-pub(super) fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
+fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
     bytemuck::cast_slice::<i8, u8>(matrix.block(block)).as_chunks().0
 }
 
