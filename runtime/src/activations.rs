@@ -158,6 +158,7 @@ impl<'a> Activations<'a> {
 }
 
 /// Room for one quantized vector.
+#[cfg(target_arch = "x86_64")]
 #[derive(Debug)]
 pub(crate) struct RowMut<'a> {
     /// Values of 64 columns each, padding included.
@@ -252,6 +253,7 @@ impl<'a> ActivationsMut<'a> {
     }
 
     /// The rows of `N` tokens from `token` on, to be written as they are.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn rows_mut<const N: usize>(&mut self, token: usize) -> [RowMut<'_>; N] {
         let (stride, lines) = (self.shape.stride() / 64, self.shape.padded_cols() / 64);

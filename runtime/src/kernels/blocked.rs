@@ -86,6 +86,7 @@ pub(super) trait Tiles: Copy {
 /// Weights of `R` row blocks, a byte each.
 pub(super) trait Weights<const R: usize>: Copy {
     /// Whether they are as the file has them, so that a tile must flip them itself.
+    #[cfg(target_arch = "x86_64")]
     const PACKED: bool;
 
     /// Steps of each row block.
@@ -98,11 +99,13 @@ pub(super) trait Weights<const R: usize>: Copy {
     fn at(&self, step: usize, r: usize) -> &Step;
 
     /// Steps `4 · four ..` of row block `r`.
+    #[cfg(target_arch = "aarch64")]
     fn four(&self, four: usize, r: usize) -> [&Step; 4];
 }
 
 /// Unpacked weights.
 impl<const R: usize> Weights<R> for &[[Step; R]] {
+    #[cfg(target_arch = "x86_64")]
     const PACKED: bool = false;
 
     #[inline(always)]
@@ -120,6 +123,7 @@ impl<const R: usize> Weights<R> for &[[Step; R]] {
         &self[step][r]
     }
 
+    #[cfg(target_arch = "aarch64")]
     #[inline(always)]
     fn four(&self, four: usize, r: usize) -> [&Step; 4] {
         let [a, b, c, d] = &self.as_chunks().0[four];
@@ -129,6 +133,7 @@ impl<const R: usize> Weights<R> for &[[Step; R]] {
 
 /// Packed int8 weights.
 impl<const R: usize> Weights<R> for [&[Step]; R] {
+    #[cfg(target_arch = "x86_64")]
     const PACKED: bool = true;
 
     #[inline(always)]
@@ -149,6 +154,7 @@ impl<const R: usize> Weights<R> for [&[Step]; R] {
         &self[r][step]
     }
 
+    #[cfg(target_arch = "aarch64")]
     #[inline(always)]
     fn four(&self, four: usize, r: usize) -> [&Step; 4] {
         self[r].as_chunks().0[four].each_ref()
@@ -198,12 +204,13 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
         out.try_into().expect("R row blocks")
     }
 
-    /// The first `steps` steps of each token.
+    /// The first `steps` steps of each token, and the padding up to 16 columns.
     #[inline(always)]
     pub(super) fn quads(&self, steps: usize) -> [Quads<'a>; T] {
         let mut quads: [Quads<'a>; T] = [&[]; T];
         for (t, quads) in quads.iter_mut().enumerate() {
-            *quads = &self.x.row(self.token + t).data[self.start..].as_chunks().0[..steps];
+            *quads =
+                &self.x.row(self.token + t).data[self.start..].as_chunks().0[..steps.next_multiple_of(4)];
         }
         quads
     }

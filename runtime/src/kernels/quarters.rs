@@ -76,7 +76,7 @@ pub(super) fn vector_i8<K: Multiply>(
     blocks: Range<usize>,
     out: &mut Columns<'_>,
 ) {
-    let x = [&row.data.as_chunks().0[..matrix.steps()]];
+    let x = [row.data.as_chunks().0];
     let out = out.token(0, blocks.start * LANES..blocks.end * LANES).as_chunks_mut().0;
     for (block, out) in matrix.some_blocks(blocks).zip(out) {
         let [sums] = products_i8(kernels, [steps_of(block.data)], 0, &x);
@@ -131,7 +131,7 @@ fn steps_of(weights: &[i8]) -> &[Step] {
     bytemuck::cast_slice::<i8, u8>(weights).as_chunks().0
 }
 
-/// The products of row block `r` × `P` tokens.
+/// The products of row block `r` × `P` tokens, which end with a whole 16 columns.
 #[inline(always)]
 fn products_i8<K: Multiply, W: Weights<R>, const R: usize, const P: usize>(
     kernels: K,
@@ -139,28 +139,28 @@ fn products_i8<K: Multiply, W: Weights<R>, const R: usize, const P: usize>(
     r: usize,
     x: &[Quads<'_>; P],
 ) -> [K::Bytes; P] {
-    let (steps, mut x) = (weights.steps(), *x);
+    let steps = weights.steps();
     let weights = weights.first(steps);
-    for x in &mut x {
-        *x = &x[..steps];
+    let mut fours: [&[[[i8; 4]; 4]]; P] = [&[]; P];
+    for p in 0..P {
+        fours[p] = &x[p].as_chunks().0[..steps.div_ceil(4)];
     }
     let mut sums = [kernels.no_bytes(); P];
     for four in 0..steps / 4 {
-        let columns = x.map(
+        let columns = fours.map(
             #[inline(always)]
-            |x| kernels.columns(sixteen(&x.as_chunks().0[four])),
+            |x| kernels.columns(sixteen(&x[four])),
         );
         kernels.add_bytes(&mut sums, weights.four(four, r).map(quarters), &columns);
     }
-    let rest = steps / 4 * 4;
-    if rest < steps {
-        let columns = x.map(
+    if !steps.is_multiple_of(4) {
+        let columns = fours.map(
             #[inline(always)]
-            |x| kernels.columns(sixteen(&filled_up(&x[rest..], [0; 4]))),
+            |x| kernels.columns(sixteen(&x[steps / 4])),
         );
         let mut last = [&NONE; 4];
-        for step in rest..steps {
-            last[step - rest] = weights.at(step, r);
+        for step in steps / 4 * 4..steps {
+            last[step % 4] = weights.at(step, r);
         }
         kernels.add_bytes(&mut sums, last.map(quarters), &columns);
     }
@@ -243,9 +243,9 @@ pub(super) fn vector_i4<K: Multiply, const H: usize>(
         for (chunk, ((x, weights), offset)) in chunks.enumerate() {
             let offset = offset_of(offset);
             let mut products = [kernels.no_nibbles(offset)];
-            add_two_steps(kernels, &mut products, &weights[0], &x[0]);
+            add_two_steps(kernels, &mut products, weights[0].each_ref(), &x[0]);
             if H == 2 {
-                add_two_steps(kernels, &mut products, &weights[H - 1], &x[H - 1]);
+                add_two_steps(kernels, &mut products, weights[H - 1].each_ref(), &x[H - 1]);
             }
             kernels.add_scaled(
                 &mut sums,
@@ -259,7 +259,8 @@ pub(super) fn vector_i4<K: Multiply, const H: usize>(
             let mut products = [kernels.no_nibbles(offset)];
             let (weights, x) = (&weights[2 * H * whole.len()..], &x[H * whole.len()..]);
             for (weights, x) in weights.chunks(2).zip(x) {
-                add_two_steps(kernels, &mut products, &filled_up(weights, NONE), x);
+                let steps = [&weights[0], weights.get(1).unwrap_or(&NONE)];
+                add_two_steps(kernels, &mut products, steps, x);
             }
             let scale = widened(kernels, scales.get(whole.len() >> doublings));
             kernels.add_scaled(&mut sums, &products[0], offset, scale);
@@ -270,9 +271,8 @@ pub(super) fn vector_i4<K: Multiply, const H: usize>(
 
 /// Adds the products of two steps of nibbles with 16 columns.
 #[inline(always)]
-fn add_two_steps<K: Multiply>(kernels: K, sums: &mut [K::Nibbles; 1], weights: &[Step; 2], x: &[[i8; 4]; 4]) {
-    let [a, b] = weights;
-    kernels.add_nibbles(sums, nibbles(kernels, [a, b]), &[kernels.columns(sixteen(x))]);
+fn add_two_steps<K: Multiply>(kernels: K, sums: &mut [K::Nibbles; 1], steps: [&Step; 2], x: &[[i8; 4]; 4]) {
+    kernels.add_nibbles(sums, nibbles(kernels, steps), &[kernels.columns(sixteen(x))]);
 }
 
 /// A tile of int4 weights in parts of one row block × `P` tokens.
@@ -354,16 +354,6 @@ pub(super) fn multiply_registers<K: Multiply, const P: usize>(kernels: K, turns:
         kernels.add_bytes(&mut sums, weights, &[x; P]);
     }
     black_box(sums);
-}
-
-/// The first of `values`, and `none` where there are not four.
-#[inline(always)]
-fn filled_up<T: Copy, const N: usize>(values: &[T], none: T) -> [T; N] {
-    let mut filled = [none; N];
-    for (filled, value) in filled.iter_mut().zip(values) {
-        *filled = *value;
-    }
-    filled
 }
 
 /// What takes the excess of `q + 8` off: `−8 Σ x`.
