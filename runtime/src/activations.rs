@@ -252,23 +252,35 @@ impl<'a> ActivationsMut<'a> {
         self.scale[token..][..N].copy_from_slice(&scale);
     }
 
-    /// The rows of `N` tokens from `token` on, to be written as they are.
+    /// The row of `token`, to be written as it is.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub(crate) fn rows_mut<const N: usize>(&mut self, token: usize) -> [RowMut<'_>; N] {
+    pub(crate) fn row_mut(&mut self, token: usize) -> RowMut<'_> {
         let (stride, lines) = (self.shape.stride() / 64, self.shape.padded_cols() / 64);
-        let mut data = &mut self.data.as_chunks_mut().0[token * stride..][..N * stride];
-        let mut sums = self.sums.as_chunks_mut().0.get_mut(token * stride..).unwrap_or_default();
-        let mut rows = self.totals[token..].iter_mut().zip(&mut self.scale[token..]);
-        core::array::from_fn(
-            #[inline(always)]
-            |_| {
-                let (total, scale) = rows.next().expect("the caller's tokens are there");
-                let data = data.split_off_mut(..stride).expect("there are N strides");
-                let sums = sums.split_off_mut(..stride).unwrap_or_default();
-                RowMut { data: &mut data[..lines], sums, total, scale }
-            },
-        )
+        RowMut {
+            data: &mut self.data.as_chunks_mut().0[token * stride..][..lines],
+            sums: self.sums.as_chunks_mut().0.get_mut(token * stride..).unwrap_or_default(),
+            total: &mut self.totals[token],
+            scale: &mut self.scale[token],
+        }
+    }
+
+    /// As [`ActivationsMut::row_mut`], of `token` and the one after.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn pair_mut(&mut self, token: usize) -> [RowMut<'_>; 2] {
+        let (stride, lines) = (self.shape.stride() / 64, self.shape.padded_cols() / 64);
+        let data = &mut self.data.as_chunks_mut().0[token * stride..][..stride + lines];
+        let (first, second) = data.split_at_mut(stride);
+        let sums = self.sums.as_chunks_mut().0.get_mut(token * stride..).unwrap_or_default();
+        let (first_sums, second_sums) = sums.split_at_mut(stride.min(sums.len()));
+        let totals = self.totals[token..].first_chunk_mut().expect("the caller's tokens are there");
+        let scales = self.scale[token..].first_chunk_mut().expect("the caller's tokens are there");
+        let ([first_total, second_total], [first_scale, second_scale]) = (totals, scales);
+        [
+            RowMut { data: &mut first[..lines], sums: first_sums, total: first_total, scale: first_scale },
+            RowMut { data: second, sums: second_sums, total: second_total, scale: second_scale },
+        ]
     }
 
     /// The filled vectors, for reading.

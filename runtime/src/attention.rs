@@ -11,15 +11,15 @@ mod scratch;
 
 use crate::cache::{Cache, SharedCache, Side};
 use crate::format::Description;
-use crate::kernels::Kernels;
-use crate::kernels::lanes::{self, Softmax};
+use crate::kernels::lanes::Softmax;
+use crate::kernels::{HeadSpan, Kernels};
 use crate::layout::Layout;
 use crate::ops::worth_elements;
 use crate::parallel::{Columns, Workers, over_units, worth};
 use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
 pub(crate) use queries::Chunk;
-use queries::{Plan, Queries, Query};
+use queries::{Plan, Queries, Run};
 pub(crate) use scratch::Scratch;
 use scratch::{Workplace, Workplaces};
 
@@ -69,9 +69,10 @@ impl Plan<'_> {
         let units = 2 * kv_heads;
         let most = worth_elements(workers, units * width * chunk.tokens);
         over_units(workers, most, units, |_, unit| {
-            let side = if unit < kv_heads { Side::Keys } else { Side::Values };
+            let (head, side) =
+                if unit < kv_heads { (unit, Side::Keys) } else { (unit - kv_heads, Side::Values) };
             // SAFETY: each unit is another head or side, and one worker's alone.
-            let mut side = unsafe { cache.side(chunk.layer * kv_heads + unit % kv_heads, side) };
+            let mut side = unsafe { cache.side(chunk.layer * kv_heads + head, side) };
             let at = (kv_heads * self.group + unit) * width;
             for token in 0..chunk.tokens {
                 let x = &chunk.qkv[token * chunk.stride + at..][..width];
@@ -89,35 +90,67 @@ impl Queries<'_> {
         place: &mut Workplace<'_>,
         out: &mut Columns<'_>,
     ) {
-        let quantized = cache.is_i8();
-        for query in self.iter() {
-            out.token(query.token, query.columns.clone()).fill(0.0);
-            if quantized {
-                let shape = ActivationShape { tokens: self.count(), cols: self.plan.width };
-                kernels.quantize(self.elements(&query), query.number, &mut place.queries.activations(shape));
-            }
+        for token in 0..self.tokens.len() {
+            out.token(token, self.columns()).fill(0.0);
         }
         // Only as many as there are queries: all 32 take longer to write than 64 positions take to weigh.
         let mut softmax = heapless::Vec::<Softmax, QUERIES>::new();
         softmax.resize(self.count(), Softmax::EMPTY).expect("a layout has at most QUERIES together");
         let (start, end) = (self.seen(0).start, self.seen(self.tokens.len() - 1).end);
+        let mut quantized = false;
         for span in start / SPAN..end.div_ceil(SPAN) {
             let span = start.max(span * SPAN)..end.min((span + 1) * SPAN);
-            if quantized {
-                self.span_i8(kernels, cache, span, place, &mut softmax, out);
-            } else {
+            if !cache.is_i8() {
                 self.span_f32(kernels, cache, span, place, &mut softmax, out);
+            } else if !self.span_in_one_piece(kernels, cache, &span, place, &mut softmax, out) {
+                if !quantized {
+                    self.quantize(kernels, place);
+                    quantized = true;
+                }
+                self.span_i8(kernels, cache, span, place, &mut softmax, out);
             }
         }
-        // One call for all queries: a head of 8 is an instruction.
-        kernels.enter(
-            #[inline(always)]
-            || {
-                for Query { number, token, columns, .. } in self.iter() {
-                    lanes::scale(out.token(token, columns), 1.0 / softmax[number].sum);
-                }
-            },
-        );
+        self.each(|Run { numbers, token, columns, .. }| {
+            kernels.normalize(&softmax[numbers], out.token(token, columns));
+        });
+    }
+
+    fn quantize<K: Kernels>(&self, kernels: K, place: &mut Workplace<'_>) {
+        let shape = ActivationShape { tokens: self.count(), cols: self.plan.width };
+        let mut activations = place.queries.activations(shape);
+        self.each(|run| {
+            for (query, number) in self.elements(&run).chunks_exact(self.plan.width).zip(run.numbers) {
+                kernels.quantize(query, number, &mut activations);
+            }
+        });
+    }
+
+    /// One token's queries head by head, where the backend has that: whether it has.
+    fn span_in_one_piece<K: Kernels>(
+        &self,
+        kernels: K,
+        cache: &Cache<'_>,
+        span: &Range<usize>,
+        place: &Workplace<'_>,
+        softmax: &mut [Softmax],
+        out: &mut Columns<'_>,
+    ) -> bool {
+        // A window may begin within a block of keys.
+        let mut taken = self.tokens.len() == 1 && span.start.is_multiple_of(LANES);
+        self.each(|run| {
+            if taken {
+                let head = cache.head_i8(run.head);
+                let span = HeadSpan {
+                    queries: self.elements(&run),
+                    keys: head.keys(span.clone()),
+                    values: head.values(span.clone(), place.ones),
+                    value_scales: head.value_scales(span.clone()),
+                };
+                let out = out.token(run.token, run.columns);
+                taken = kernels.attend_head(&span, &mut softmax[run.numbers], out);
+            }
+        });
+        taken
     }
 
     fn span_f32<K: Kernels>(
@@ -129,14 +162,17 @@ impl Queries<'_> {
         softmax: &mut [Softmax],
         out: &mut Columns<'_>,
     ) {
-        for (query, seen) in self.seeing(span) {
-            let head = cache.head_f32(query.head);
+        self.each_seeing(&span, |run, seen| {
+            let head = cache.head_f32(run.head);
             let first = seen.start / LANES;
-            kernels.scores_f32(self.elements(&query), head.keys(first, seen.end - 1), place.scores);
-            let scores = &mut place.scores[seen.start - first * LANES..][..seen.len()];
-            let out = out.token(query.token, query.columns);
-            kernels.attend_f32(scores, head.values(seen), &mut softmax[query.number], out);
-        }
+            let out = out.token(run.token, run.columns.clone()).chunks_exact_mut(self.plan.width);
+            let queries = self.elements(&run).chunks_exact(self.plan.width);
+            for ((number, query), out) in run.numbers.zip(queries).zip(out) {
+                kernels.scores_f32(query, head.keys(first, seen.end - 1), place.scores);
+                let scores = &mut place.scores[seen.start - first * LANES..][..seen.len()];
+                kernels.attend_f32(scores, head.values(seen.clone()), &mut softmax[number], out);
+            }
+        });
     }
 
     /// Each step for all heads before the next step: within a head every step waits for the one before.
@@ -165,12 +201,14 @@ impl Queries<'_> {
         // Queries that see nothing of the span keep what weights are there; their sums are not read.
         let shape = ActivationShape { tokens: 2 * count, cols: positions.len() };
         let mut weights = place.weights.activations(shape);
-        for (Query { number, head, .. }, seen) in self.seeing(span.clone()) {
+        self.each_seeing(&span, |run, seen| {
             let skip = seen.start - positions.start;
-            let scores = scores.token(number, skip..skip + seen.len());
-            let scales = cache.head_i8(head).value_scales(seen);
-            kernels.weights_i8(scores, scales, &mut softmax[number], skip, number, &mut weights);
-        }
+            let scales = cache.head_i8(run.head).value_scales(seen);
+            for number in run.numbers {
+                let scores = scores.token(number, skip..skip + scales.len());
+                kernels.weights_i8(scores, scales, &mut softmax[number], skip, number, &mut weights);
+            }
+        });
 
         let stride = padded_rows(width);
         let sums = Columns::new(place.values, 2 * count, stride);
@@ -182,17 +220,9 @@ impl Queries<'_> {
             let mut sums = unsafe { sums.tokens_part(own) };
             kernels.matmul_i8(&values, &weights, 0..stride / LANES, &mut sums);
         }
-        kernels.enter(
-            #[inline(always)]
-            || {
-                for (Query { number, token, columns, .. }, _) in self.seeing(span) {
-                    let (high, low) = place.values[2 * number * stride..][..2 * stride].split_at(stride);
-                    let correction = softmax[number].correction;
-                    for ((out, high), low) in out.token(token, columns).iter_mut().zip(high).zip(low) {
-                        *out = *out * correction + (high + low);
-                    }
-                }
-            },
-        );
+        self.each_seeing(&span, |Run { numbers, token, columns, .. }, _| {
+            let sums = &place.values[2 * numbers.start * stride..2 * numbers.end * stride];
+            kernels.add_values(sums, &softmax[numbers], out.token(token, columns));
+        });
     }
 }

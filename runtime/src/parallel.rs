@@ -154,6 +154,16 @@ impl<'a> Columns<'a> {
         self.token(token, block * LANES..(block + 1) * LANES).try_into().expect("LANES columns")
     }
 
+    /// As [`Columns::block`], for `N` row blocks from `block` on.
+    ///
+    /// # Panics
+    /// If they are not all this value's own.
+    #[inline(always)]
+    pub fn neighbours<const N: usize>(&mut self, token: usize, block: usize) -> &mut [[f32; LANES]; N] {
+        let columns = self.token(token, block * LANES..(block + N) * LANES);
+        columns.as_chunks_mut().0.first_chunk_mut().expect("N blocks")
+    }
+
     /// As [`Columns::block`], for each of `tokens`.
     ///
     /// # Panics

@@ -121,6 +121,20 @@ impl<'a> MatrixI8<'a> {
     pub fn block_scale(&self, block: usize) -> &'a [f32; LANES] {
         block_of(self.scale, block)
     }
+
+    /// All row blocks, as [`MatrixI8::block`] gives each, with their row scales.
+    #[inline]
+    pub fn blocks(&self) -> impl Iterator<Item = (&'a [i8], &'a [f32; LANES])> + use<'a> {
+        let len = self.steps() * 64;
+        // No columns, no bytes: then there is nothing to multiply either.
+        let blocks = self.data.chunks(self.stride.max(1)).map(move |block| &block[..len]);
+        blocks.zip(self.scale.as_chunks().0)
+    }
+
+    /// The row scales of `N` row blocks from `block` on.
+    pub fn block_scales<const N: usize>(&self, block: usize) -> &'a [[f32; LANES]; N] {
+        self.scale.as_chunks().0[block..].first_chunk().expect("the caller's blocks are there")
+    }
 }
 
 /// int4 weights `S[row] · s[row, group] · q`, two to a byte: `[rows / 16][cols / 8][16][4]` bytes.

@@ -5,7 +5,7 @@ mod buffers;
 
 use crate::attention::{Chunk, attend};
 use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
-use crate::kernels::{Kernels, Pairing, lanes};
+use crate::kernels::Kernels;
 use crate::layout::{Layout, Quantized};
 use crate::math;
 use crate::ops::{Vectors, project, worth_elements};
@@ -239,16 +239,10 @@ impl<K: Kernels> Pass<'_, '_, K> {
         self.each_token(rotated, buffers, |token, [row]| {
             let row = &mut row[..rotated];
             let (cos, sin) = (&cos[token * pairs..][..pairs], &sin[token * pairs..][..pairs]);
-            // One call for all heads: a head of 8 is a few instructions.
-            self.kernels.enter(
-                #[inline(always)]
-                || {
-                    if let Positions::Rotary(pairing) = self.description.positions {
-                        rotate_heads(row, self.description.head_width as usize, cos, sin, pairing);
-                    }
-                    lanes::scale(&mut row[..query_width], self.description.attention_scale);
-                },
-            );
+            if let Positions::Rotary(pairing) = self.description.positions {
+                self.kernels.rotate(row, self.description.head_width as usize, cos, sin, pairing);
+            }
+            self.kernels.scale(&mut row[..query_width], self.description.attention_scale);
         });
     }
 
@@ -307,13 +301,6 @@ impl<K: Kernels> Pass<'_, '_, K> {
                 NormKind::Layer => self.kernels.layer_norm(x, weight, bias, epsilon, out),
             }
         });
-    }
-}
-
-#[inline(always)]
-fn rotate_heads(row: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
-    for head in row.chunks_exact_mut(width) {
-        lanes::rotate(&mut head[..2 * cos.len()], cos, sin, pairing);
     }
 }
 

@@ -91,8 +91,8 @@ fn vectors<K: Kernels>(kernels: K, length: usize) {
     operation("quantize_wide", &mut |y| kernels.quantize_wide(y, 0, &mut plain));
     operation("silu, gated", &mut |y| kernels.activate_gated(Activation::Silu, y, &x));
     operation("gelu (tanh)", &mut |y| kernels.activate(Activation::GeluTanh, y));
-    operation("rotate, halves", &mut |y| kernels.rotate(y, half, half, Pairing::HalfSplit));
-    operation("rotate, pairs", &mut |y| kernels.rotate(y, half, half, Pairing::Interleaved));
+    operation("rotate, halves", &mut |y| kernels.rotate(y, length, half, half, Pairing::HalfSplit));
+    operation("rotate, pairs", &mut |y| kernels.rotate(y, length, half, half, Pairing::Interleaved));
     operation("weights_i8", &mut |y| {
         kernels.weights_i8(y, &x, &mut { Softmax::EMPTY }, 0, 0, &mut plain);
     });

@@ -213,7 +213,7 @@ fn rotate(description: &Description, frequencies: &[f32], position: usize, token
     let (sin, cos): (Vec<f32>, Vec<f32>) = angles.into_iter().unzip();
     let rotated = description.query_width() + description.kv_width();
     for head in token[..rotated].chunks_exact_mut(description.head_width as usize) {
-        lanes::rotate(&mut head[..2 * cos.len()], &cos, &sin, pairing);
+        lanes::rotate_head(&mut head[..2 * cos.len()], &cos, &sin, pairing);
     }
 }
 

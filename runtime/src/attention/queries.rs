@@ -123,14 +123,15 @@ pub(super) struct Queries<'a> {
     pub(super) members: Range<usize>,
 }
 
-/// One of them.
-pub(super) struct Query {
-    /// Which of them.
-    pub(super) number: usize,
-    /// Its key/value head in the cache.
+/// Those of one token that share a head: neighbours in every array.
+pub(super) struct Run {
+    /// Which of the queries.
+    pub(super) numbers: Range<usize>,
+    /// Their key/value head in the cache.
     pub(super) head: usize,
-    /// Which of their tokens.
+    /// Which of the queries' tokens.
     pub(super) token: usize,
+    /// Their columns, one query's after the other's.
     pub(super) columns: Range<usize>,
 }
 
@@ -159,29 +160,43 @@ impl<'a> Queries<'a> {
         start..end
     }
 
-    /// Each query, in order of its number.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Query> + use<> {
-        let (tokens, members, width) = (self.tokens.len(), self.members.len(), self.plan.width);
-        let group = self.plan.group * width;
-        let mut head = self.plan.chunk.layer * self.plan.kv_heads + self.kv_heads.start;
-        let (mut token, mut member, mut at) = (0, 0, self.columns().start);
-        // Counted on: divisions by the number of members were 4 % of a token of stories260K.
-        (0..self.count()).map(move |number| {
-            if member == members {
-                (token, member) = (token + 1, 0);
-                if token == tokens {
-                    (token, head, at) = (0, head + 1, at + group);
-                }
+    /// Visits all, in order of their numbers.
+    #[inline(always)]
+    pub(super) fn each(&self, mut visit: impl FnMut(Run)) {
+        let Plan { chunk, width, group, kv_heads, .. } = self.plan;
+        let mut first = 0;
+        for kv_head in self.kv_heads.clone() {
+            let head = chunk.layer * kv_heads + kv_head;
+            let columns =
+                (kv_head * group + self.members.start) * width..(kv_head * group + self.members.end) * width;
+            for token in 0..self.tokens.len() {
+                let numbers = first..first + self.members.len();
+                first = numbers.end;
+                visit(Run { numbers, head, token, columns: columns.clone() });
             }
-            let column = at + member * width;
-            member += 1;
-            Query { number, head, token, columns: column..column + width }
-        })
+        }
     }
 
-    pub(super) fn elements(&self, query: &Query) -> &'a [f32] {
+    /// Visits those that see anything of `span`, with what they see of it.
+    #[inline(always)]
+    pub(super) fn each_seeing(&self, span: &Range<usize>, mut visit: impl FnMut(Run, Range<usize>)) {
+        self.each(
+            #[inline(always)]
+            |run| {
+                let seen = self.seen(run.token);
+                let seen = seen.start.max(span.start)..seen.end.min(span.end);
+                if !seen.is_empty() {
+                    visit(run, seen);
+                }
+            },
+        );
+    }
+
+    /// The elements of the queries of `run`, `[queries][width]`.
+    #[inline(always)]
+    pub(super) fn elements(&self, run: &Run) -> &'a [f32] {
         let chunk = self.plan.chunk;
-        &chunk.qkv[(self.tokens.start + query.token) * chunk.stride..][query.columns.clone()]
+        &chunk.qkv[(self.tokens.start + run.token) * chunk.stride..][run.columns.clone()]
     }
 
     /// The positions that `token` sees.
@@ -189,14 +204,5 @@ impl<'a> Queries<'a> {
         let end = self.plan.chunk.position + self.tokens.start + token + 1;
         let start = if self.plan.window == 0 { 0 } else { end.saturating_sub(self.plan.window) };
         start..end
-    }
-
-    /// Those queries that see anything of `span`, with what they see of it.
-    pub(super) fn seeing(&self, span: Range<usize>) -> impl Iterator<Item = (Query, Range<usize>)> {
-        self.iter().filter_map(move |query| {
-            let seen = self.seen(query.token);
-            let seen = seen.start.max(span.start)..seen.end.min(span.end);
-            (!seen.is_empty()).then_some((query, seen))
-        })
     }
 }

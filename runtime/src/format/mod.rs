@@ -45,16 +45,19 @@ pub const fn align(len: u64) -> u64 {
 }
 
 /// The little-endian u16 at `at`.
+#[inline]
 pub(crate) const fn read_u16(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// The little-endian u32 at `at`.
+#[inline]
 pub(crate) const fn read_u32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 /// The little-endian u64 at `at`.
+#[inline]
 pub(crate) const fn read_u64(bytes: &[u8], at: usize) -> u64 {
     read_u32(bytes, at) as u64 | (read_u32(bytes, at + 4) as u64) << 32
 }

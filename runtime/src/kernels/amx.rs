@@ -12,7 +12,7 @@ mod tiles;
 mod unpack;
 
 use super::lanes::Softmax;
-use super::{Activation, Avx512, Kernels};
+use super::{Activation, Avx512, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
@@ -117,6 +117,10 @@ impl Kernels for Amx {
         self.0.activate_gated(activation, gate, up);
     }
 
+    fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+        self.0.rotate(heads, width, cos, sin, pairing);
+    }
+
     fn weights_i8(
         self,
         scores: &mut [f32],
@@ -127,6 +131,18 @@ impl Kernels for Amx {
         out: &mut ActivationsMut<'_>,
     ) {
         self.0.weights_i8(scores, value_scale, softmax, skip, query, out);
+    }
+
+    fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
+        self.0.attend_head(span, softmax, out)
+    }
+
+    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        self.0.add_values(sums, softmax, out);
+    }
+
+    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+        self.0.normalize(softmax, out);
     }
 }
 

@@ -6,6 +6,7 @@
 //! exact whenever the sum itself fits (`MAX_COLS_I8`, `MAX_COLS_I4`).
 #![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
 
+mod attention;
 mod floats;
 mod vectors;
 
@@ -14,7 +15,7 @@ use super::features::vector_backend;
 use super::lanes::{self, Softmax};
 use super::scalar::finish;
 use super::sources::{Flipped, Grouped, Packed, Whole};
-use super::{Activation, Kernels};
+use super::{Activation, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
@@ -66,6 +67,17 @@ vector_backend! {
             }
         }
 
+        fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+            if matches!(width, 2 | 4 | 8 | 16) && 2 * cos.len() == width {
+                // SAFETY: `new` saw every feature.
+                return unsafe { floats::rotate_narrow(heads, width, cos, sin, pairing) };
+            }
+            self.enter(
+                #[inline(always)]
+                || lanes::rotate(heads, width, cos, sin, pairing),
+            );
+        }
+
         fn weights_i8(
             self,
             scores: &mut [f32],
@@ -77,6 +89,25 @@ vector_backend! {
         ) {
             // SAFETY: `new` saw every feature.
             unsafe { floats::weights_i8(scores, value_scale, softmax, skip, query, out) }
+        }
+
+        fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
+            let takes = attention::takes(span);
+            if takes {
+                // SAFETY: `new` saw every feature.
+                unsafe { attention::attend_head(span, softmax, out) };
+            }
+            takes
+        }
+
+        fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::add_values(sums, softmax, out) }
+        }
+
+        fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::normalize(softmax, out) }
         }
     }
 }
@@ -208,10 +239,11 @@ for_avx512! {
                 }
             }
         }
-        for r in 0..R {
-            for t in 0..T {
-                let (sums, out) = (to_array(sums[r][t]), out.block(t, block + r));
-                finish(sums, matrix.block_scale(block + r), x.row(t).scale, out);
+        let scales: &[[f32; LANES]; R] = matrix.block_scales(block);
+        for t in 0..T {
+            let (scale, out) = (x.scales()[t], out.neighbours::<R>(t, block));
+            for r in 0..R {
+                finish(to_array(sums[r][t]), &scales[r], scale, &mut out[r]);
             }
         }
         R

@@ -4,6 +4,7 @@
 //! a device. A case that does not fit the memory is reported, never passed over in silence. That `Scalar` itself
 //! computes what is meant is proved in `conformance/reference.rs`, against plain sums in i64.
 
+mod attention;
 mod cases;
 mod floats;
 mod integers;
@@ -57,7 +58,8 @@ impl core::error::Error for Mismatch {}
 /// The first element whose bits differ.
 pub fn run<K: Kernels>(kernels: K, room: &mut [u64], mut report: impl FnMut(&str)) -> Result<(), Mismatch> {
     integers::run(kernels, room, &mut report)?;
-    floats::run(kernels, room, &mut report)
+    floats::run(kernels, room, &mut report)?;
+    attention::run(kernels, room, &mut report)
 }
 
 /// Takes pieces of the caller's memory one after the other.

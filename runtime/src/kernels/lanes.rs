@@ -351,10 +351,18 @@ pub fn activate_gated(activation: Activation, gate: &mut [f32], up: &[f32]) {
     }
 }
 
-/// Rotates the first `2 · cos.len()` elements of one head by the angles given as cosine and sine (Su et al. 2021).
+/// Rotates the first `2 · cos.len()` elements of each head of `width` by the angles given as cosine and sine (Su et al.
+/// 2021).
 #[inline(always)]
-pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
-    let pairs = cos.len();
+pub fn rotate(heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+    for head in heads.chunks_exact_mut(width.max(1)) {
+        rotate_head(&mut head[..2 * cos.len()], cos, sin, pairing);
+    }
+}
+
+/// As [`rotate`], of all elements of one head.
+#[inline(always)]
+pub fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
     match pairing {
         Pairing::Interleaved => {
             for (pair, (&c, &s)) in head.as_chunks_mut::<2>().0.iter_mut().zip(cos.iter().zip(sin)) {
@@ -363,7 +371,7 @@ pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
             }
         }
         Pairing::HalfSplit => {
-            let (low, high) = head.split_at_mut(pairs.min(head.len()));
+            let (low, high) = head.split_at_mut(cos.len());
             for ((a, b), (&c, &s)) in low.iter_mut().zip(high).zip(cos.iter().zip(sin)) {
                 (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
             }
@@ -492,6 +500,31 @@ pub fn weights_i8(
         #[inline(always)]
         |start, digits| wide_digits(weights, inverse, skip, start, digits),
     );
+}
+
+/// A span of attention from an int8 cache, for some queries: `out[q][d] = out[q][d] · correction[q] + (high + low)`.
+///
+/// `sums` are the products of both digits of each query's weights with the values, `[queries][2][padded head]`; `out`
+/// is `[queries][head]`.
+#[inline(always)]
+pub fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+    let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
+    for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride))
+    {
+        let (high, low) = sums.split_at(stride);
+        for ((out, high), low) in out.iter_mut().zip(high).zip(low) {
+            *out = *out * softmax.correction + (high + low);
+        }
+    }
+}
+
+/// Divides what attention summed up for some queries by the sum of their weights: `out` is `[queries][head]`.
+#[inline(always)]
+pub fn normalize(softmax: &[Softmax], out: &mut [f32]) {
+    let width = out.len() / softmax.len();
+    for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
+        scale(out, 1.0 / softmax.sum);
+    }
 }
 
 /// Both digits of columns `start ..`, of which column `skip` is the first of `values`: those before it and after the

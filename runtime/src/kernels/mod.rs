@@ -20,6 +20,7 @@ pub mod conformance;
 pub mod dotprod;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod features;
+pub mod head;
 pub mod lanes;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
@@ -44,6 +45,7 @@ pub use backend::{Backend, WithKernels};
 use core::ops::Range;
 #[cfg(target_arch = "aarch64")]
 pub use dotprod::DotProd;
+pub use head::HeadSpan;
 use lanes::Softmax;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
@@ -181,10 +183,10 @@ pub trait Kernels: Copy + Send + Sync {
     }
 
     /// See [`lanes::rotate`].
-    fn rotate(self, head: &mut [f32], cos: &[f32], sin: &[f32], pairing: Pairing) {
+    fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
         self.enter(
             #[inline(always)]
-            || lanes::rotate(head, cos, sin, pairing),
+            || lanes::rotate(heads, width, cos, sin, pairing),
         );
     }
 
@@ -217,6 +219,30 @@ pub trait Kernels: Copy + Send + Sync {
         self.enter(
             #[inline(always)]
             || lanes::weights_i8(scores, value_scale, softmax, skip, query, out),
+        );
+    }
+
+    /// All of attention's work on one token's queries of one head and span, `out` `[queries][width]`: what
+    /// [`Kernels::quantize`], the product with the keys, [`Kernels::weights_i8`], the product with the values and
+    /// [`Kernels::add_values`] compute one after the other. `false`, and nothing is done, where this backend has no such
+    /// piece or it would not be faster.
+    fn attend_head(self, _span: &HeadSpan<'_>, _softmax: &mut [Softmax], _out: &mut [f32]) -> bool {
+        false
+    }
+
+    /// See [`lanes::add_values`].
+    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::add_values(sums, softmax, out),
+        );
+    }
+
+    /// See [`lanes::normalize`].
+    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+        self.enter(
+            #[inline(always)]
+            || lanes::normalize(softmax, out),
         );
     }
 }

@@ -58,7 +58,7 @@ impl Rotary {
         for (signed, sin) in sines.iter_mut().zip(&self.sin[own.clone()]) {
             *signed = direction * sin;
         }
-        lanes::rotate(&mut head[..2 * self.pairs], &self.cos[own], sines, self.pairing);
+        lanes::rotate_head(&mut head[..2 * self.pairs], &self.cos[own], sines, self.pairing);
     }
 }
 

@@ -7,6 +7,7 @@
 use super::for_avx512;
 use super::vectors::*;
 use crate::activations::RowMut;
+use crate::kernels::Pairing;
 use crate::kernels::lanes::{self, Softmax};
 use crate::math::{self, activation::SILU_LOWEST};
 use crate::quant::WIDE_MAX;
@@ -16,7 +17,12 @@ use core::arch::x86_64::*;
 for_avx512! {
     /// See [`lanes::quantize`].
     pub(super) fn quantize(x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
-        let [mut row] = out.rows_mut(token);
+        quantize_row(x, out.row_mut(token));
+    }
+
+    /// As [`quantize`], to the row given.
+    #[inline]
+    pub(super) fn quantize_row(x: &[f32], mut row: RowMut<'_>) {
         if let (0..=LANES, [line], []) = (x.len(), &mut *row.data, &*row.sums) {
             (*row.total, *row.scale) = quantize_sixteen(x, line);
             return;
@@ -38,20 +44,16 @@ for_avx512! {
     /// See [`lanes::quantize_wide`].
     pub(super) fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
         let step = lanes::wide_step_of(absmax(x));
-        put_digits(out.rows_mut(2 * vector), step, |column| sixteen(x, column));
+        put_digits(out.pair_mut(2 * vector), step, |line| sixty_four(line, |column| sixteen(x, column)));
     }
 
-    /// Writes both digits of the elements, of which `at(column)` gives 16; `step` is their scale and its inverse.
+    /// Writes both digits of the elements, of which `at(line)` gives 64; `step` is their scale and its inverse.
     #[inline]
-    fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> __m512) {
+    pub(super) fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> [__m512; 4]) {
         let ([mut high, mut low], (scale, inverse)) = (rows, step);
         let mut totals = [_mm512_setzero_si512(); 2];
         for line in 0..high.data.len() {
-            let mut x16 = [_mm512_setzero_ps(); 4];
-            for i in 0..4 {
-                x16[i] = at(64 * line + LANES * i);
-            }
-            let [digits_high, digits_low] = digits(rounded(&x16, inverse, WIDE_MAX as f32));
+            let [digits_high, digits_low] = digits(rounded(&at(line), inverse, WIDE_MAX as f32));
             totals[0] = put(&mut high, line, digits_high, totals[0]);
             totals[1] = put(&mut low, line, digits_low, totals[1]);
         }
@@ -59,12 +61,21 @@ for_avx512! {
         (*high.scale, *low.scale) = (scale * 255.0, scale);
     }
 
+    /// The elements of a line, of which `at(column)` gives 16.
+    #[inline]
+    fn sixty_four(line: usize, at: impl Fn(usize) -> __m512) -> [__m512; 4] {
+        let mut x = [_mm512_setzero_ps(); 4];
+        for i in 0..4 {
+            x[i] = at(64 * line + LANES * i);
+        }
+        x
+    }
+
     /// [`quantize`] of at most 16 elements, a small head's: half the operations. Returns their sum and the scale.
     #[inline]
     fn quantize_sixteen(x: &[f32], line: &mut [i8; 64]) -> (i32, f32) {
         let x = sixteen(x, 0);
-        let absmax = _mm512_reduce_max_ps(larger(_mm512_setzero_ps(), _mm512_abs_ps(x)));
-        let (scale, inverse) = lanes::step_of(absmax);
+        let (scale, inverse) = lanes::step_of(absmax_of_16(x));
         let values = _mm512_cvtepi32_epi8(integers(x, inverse, 127.0));
         // SAFETY: the array has 64 bytes; the store needs no alignment.
         unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), _mm512_zextsi128_si512(values)) };
@@ -77,7 +88,9 @@ for_avx512! {
     /// See [`lanes::quantize_each`].
     #[inline]
     pub(super) fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) -> f32 {
-        let (scale, inverse) = lanes::step_of(absmax(x));
+        // A small head's is one vector.
+        let largest = if x.len() <= LANES { absmax_of_16(sixteen(x, 0)) } else { absmax(x) };
+        let (scale, inverse) = lanes::step_of(largest);
         for chunk in 0..x.len().div_ceil(LANES) {
             let values = _mm512_cvtepi32_epi8(integers(sixteen(x, LANES * chunk), inverse, 127.0));
             let mut sixteen = [0; LANES];
@@ -116,6 +129,31 @@ for_avx512! {
         }
     }
 
+    /// See [`lanes::rotate`]: of heads that a vector holds one or several of, rotated as a whole.
+    pub(super) fn rotate_narrow(heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let within = _mm512_and_si512(lanes, _mm512_set1_epi32(width as i32 - 1));
+        let (distance, angles) = match pairing {
+            Pairing::Interleaved => (1, _mm512_srli_epi32::<1>(within)),
+            Pairing::HalfSplit => {
+                let half = width as i32 / 2;
+                (half, _mm512_and_si512(within, _mm512_set1_epi32(half - 1)))
+            }
+        };
+        let distance = _mm512_set1_epi32(distance);
+        let (others, firsts) = (_mm512_xor_si512(lanes, distance), _mm512_testn_epi32_mask(lanes, distance));
+        let cos = _mm512_permutexvar_ps(angles, sixteen(cos, 0));
+        let sin = _mm512_permutexvar_ps(angles, sixteen(sin, 0));
+        for heads in heads.chunks_mut(LANES) {
+            let x = sixteen(heads, 0);
+            let (straight, crossed) =
+                (_mm512_mul_ps(x, cos), _mm512_mul_ps(_mm512_permutexvar_ps(others, x), sin));
+            // a · cos − b · sin, and b · cos + a · sin.
+            let sum = _mm512_add_ps(straight, crossed);
+            store(_mm512_mask_sub_ps(sum, firsts, straight, crossed), heads);
+        }
+    }
+
     /// See [`lanes::weights_i8`].
     pub(super) fn weights_i8(
         scores: &mut [f32],
@@ -126,17 +164,49 @@ for_avx512! {
         out: &mut ActivationsMut<'_>,
     ) {
         let (last, largest) = weigh(scores, value_scale, softmax);
+        let (rows, step) = (out.pair_mut(2 * query), lanes::wide_step_of(largest));
         if skip != 0 {
             store(last, scores.as_chunks_mut::<LANES>().1);
+            return put_shifted(rows, step, scores, skip);
         }
-        let step = lanes::wide_step_of(largest);
-        put_digits(out.rows_mut(2 * query), step, |column| weights_at(scores, last, skip, column));
+        let chunks = scores.as_chunks::<LANES>().0;
+        put_digits(rows, step, |line| {
+            sixty_four(line, |column| match chunks.get(column / LANES) {
+                Some(chunk) => load(chunk),
+                None if column / LANES == chunks.len() => last,
+                None => _mm512_setzero_ps(),
+            })
+        });
+    }
+
+    /// See [`lanes::add_values`].
+    pub(super) fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
+        for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride)) {
+            let (high, low) = sums.split_at(stride);
+            let correction = _mm512_set1_ps(softmax.correction);
+            for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+                let sum = _mm512_add_ps(sixteen(high, LANES * chunk), sixteen(low, LANES * chunk));
+                store(_mm512_add_ps(_mm512_mul_ps(sixteen(out, 0), correction), sum), out);
+            }
+        }
+    }
+
+    /// See [`lanes::normalize`].
+    pub(super) fn normalize(softmax: &[Softmax], out: &mut [f32]) {
+        let width = out.len() / softmax.len();
+        for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
+            let factor = _mm512_set1_ps(1.0 / softmax.sum);
+            for out in out.chunks_mut(LANES) {
+                store(_mm512_mul_ps(sixteen(out, 0), factor), out);
+            }
+        }
     }
 
     /// Makes weights of the scores, and returns those after the last whole 16, which it does not store: a load that
     /// waits for a masked store takes long; and the largest.
     #[inline]
-    fn weigh(scores: &mut [f32], value_scale: &[f32], softmax: &mut Softmax) -> (__m512, f32) {
+    pub(super) fn weigh(scores: &mut [f32], value_scale: &[f32], softmax: &mut Softmax) -> (__m512, f32) {
         let max = _mm512_set1_ps(softmax.raise(most(scores)));
         let (chunks, rest) = scores.as_chunks_mut::<LANES>();
         let (scales, rest_scales) = value_scale.as_chunks::<LANES>();
@@ -160,26 +230,21 @@ for_avx512! {
         (last, _mm512_reduce_max_ps(largest))
     }
 
-    /// The weights of 16 columns, 0 before column `skip` and after the last. Without `skip`, `last` are those after the
-    /// last whole 16.
-    #[inline]
-    fn weights_at(scores: &[f32], last: __m512, skip: usize, column: usize) -> __m512 {
-        if skip == 0 {
-            let chunks = scores.as_chunks::<LANES>().0;
-            return match chunks.get(column / LANES) {
-                Some(chunk) => load(chunk),
-                None if column / LANES == chunks.len() => last,
-                None => _mm512_setzero_ps(),
-            };
-        }
-        let before = skip.saturating_sub(column);
-        if before >= LANES {
-            return _mm512_setzero_ps();
-        }
-        // The lanes before `skip` are those that the shifted mask leaves out.
-        let values = sixteen(scores, (column + before).saturating_sub(skip));
-        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        let from = _mm512_sub_epi32(lanes, _mm512_set1_epi32(before as i32));
-        _mm512_maskz_permutexvar_ps(!first(before), from, values)
+    /// Writes both digits of `weights`, of which column `skip` is the first. Not inlined: few spans begin elsewhere than
+    /// at their first column.
+    #[inline(never)]
+    fn put_shifted(rows: [RowMut<'_>; 2], step: (f32, f32), weights: &[f32], skip: usize) {
+        let sixteen_at = |column: usize| {
+            let before = skip.saturating_sub(column);
+            if before >= LANES {
+                return _mm512_setzero_ps();
+            }
+            // The lanes before `skip` are those that the shifted mask leaves out.
+            let values = sixteen(weights, (column + before).saturating_sub(skip));
+            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let from = _mm512_sub_epi32(lanes, _mm512_set1_epi32(before as i32));
+            _mm512_maskz_permutexvar_ps(!first(before), from, values)
+        };
+        put_digits(rows, step, |line| sixty_four(line, sixteen_at));
     }
 }

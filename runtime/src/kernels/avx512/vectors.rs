@@ -69,6 +69,12 @@ for_avx512! {
         _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(lanes[0], lanes[1]), _mm512_max_ps(lanes[2], lanes[3])))
     }
 
+    /// As [`absmax`], of one vector.
+    #[inline]
+    pub(super) fn absmax_of_16(x: __m512) -> f32 {
+        _mm512_reduce_max_ps(larger(_mm512_setzero_ps(), _mm512_abs_ps(x)))
+    }
+
     /// The larger of each two; `a` if `b` is NaN: `vmaxps` gives its second operand unless the first is larger.
     #[inline]
     pub(super) fn larger(a: __m512, b: __m512) -> __m512 {

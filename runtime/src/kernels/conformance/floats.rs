@@ -86,7 +86,7 @@ impl Operands<'_> {
     }
 }
 
-fn mismatch(
+pub(super) fn mismatch(
     name: &'static str,
     rows: usize,
     cols: usize,
@@ -139,8 +139,18 @@ impl Vectors {
         let pairs = self.len / 2;
         for pairing in [Pairing::Interleaved, Pairing::HalfSplit] {
             operands.compare("rotate", |scalar, out, _, y, z| {
-                either!(scalar, kernels, rotate(out, &y[..pairs], &z[..pairs], pairing));
+                let (cos, sin) = (&y[..pairs], &z[..pairs]);
+                either!(scalar, kernels, rotate(&mut out[..2 * pairs], 2 * pairs, cos, sin, pairing));
             })?;
+            // As many whole heads as there are, wider than what is rotated of them.
+            for width in [4, 8, 16, 24, 32] {
+                operands.compare("rotate: heads", |scalar, out, _, y, z| {
+                    let pairs = (width / 2).min(self.len) - usize::from(width == 24);
+                    let (cos, sin) = (&y[..pairs], &z[..pairs]);
+                    let heads = self.len / width * width;
+                    either!(scalar, kernels, rotate(&mut out[..heads], width, cos, sin, pairing));
+                })?;
+            }
         }
         Ok(Some(()))
     }
@@ -231,7 +241,11 @@ impl Vectors {
     }
 }
 
-fn vectors<'a>(shape: ActivationShape, sums: bool, room: &mut Room<'a>) -> Option<ActivationsMut<'a>> {
+pub(super) fn vectors<'a>(
+    shape: ActivationShape,
+    sums: bool,
+    room: &mut Room<'a>,
+) -> Option<ActivationsMut<'a>> {
     let (data, sums) = (room.take(shape.data_len())?, room.take(if sums { shape.sums_len() } else { 0 })?);
     let (totals, scale) = (room.take(shape.tokens)?, room.take(shape.tokens)?);
     data.fill(0);
