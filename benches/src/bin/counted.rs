@@ -1,4 +1,5 @@
-//! The work that `instructions` counts in an emulator: each operation once, between two calls of `yield_now`.
+//! The work that `instructions` counts in an emulator: products, operations on vectors, and steps of the models of this
+//! repository, each between two calls of `yield_now`.
 //!
 //! A line of the output names an operation; the emulator writes three counts for it, of which the second is that of the
 //! calls themselves.
@@ -9,6 +10,7 @@ use whit::kernels::lanes::Softmax;
 use whit::kernels::{Activation, Backend, Kernels, Pairing, WithKernels};
 use whit::parallel::Columns;
 use whit::tensor::padded_rows;
+use whit::{AlignedBytes, Model, Token};
 use whit_benches::operands::{Encoding, Vectors, Weights, multiply};
 
 /// (rows, columns) of the matrices of stories260K, stories15M and stories110M.
@@ -36,8 +38,40 @@ const MOST: usize = 8_000_000;
 /// Elements of the vectors: a block of 16 positions or columns, the widths of stories15M.
 const LENGTHS: [usize; 3] = [48, 288, 768];
 
-fn main() {
-    Backend::available().for_each(|backend| backend.run(Everything));
+/// The models of this repository.
+static MODELS: [(&str, &[u8]); 2] = [
+    ("shakespeare-lstm", whit::include_model!("../../../models/shakespeare-lstm/model.whit")),
+    ("tinystories", whit::include_model!("../../../models/tinystories/model.whit")),
+];
+
+/// Tokens before those that are counted, and those.
+const PROMPT: u32 = 64;
+const STEPS: u32 = 32;
+
+fn main() -> Result<(), whit::Error> {
+    for backend in Backend::available() {
+        backend.run(Everything);
+        for (name, file) in MODELS {
+            steps(backend, name, file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Steps of a model, each from the token before.
+fn steps(backend: Backend, name: &str, file: &[u8]) -> Result<(), whit::Error> {
+    let model = Model::parse(file)?.with_backend(backend);
+    let options = model.options((PROMPT + STEPS) as usize);
+    let mut arena = AlignedBytes::zeroed(model.arena_size(&options)?);
+    let mut session = model.session(&mut arena, options)?;
+    // Which tokens they are changes no instruction but those of comparisons.
+    let tokens: Vec<Token> = (0..PROMPT + STEPS).map(|i| Token(i * 7 % 60)).collect();
+    let (prompt, rest) = tokens.split_at(PROMPT as usize);
+    session.feed(prompt)?;
+    println!("{}\tstep of {name}\t1\t1\t{}", backend.name(), rest.len());
+    let mut fed = Ok(());
+    counted(|| fed = rest.iter().try_for_each(|&token| session.feed(&[token])));
+    fed
 }
 
 struct Everything;

@@ -1,8 +1,8 @@
 //! Instructions of each operation of the AArch64 backends, counted in an emulator: the same on every machine.
 //!
-//! `cargo run --release -p whit-benches --bin instructions [-- --json]` builds `counted` for AArch64, compiles the counter
-//! (`instructions/counter.c`), runs both in QEMU as a Cortex-A76, which has every backend, and prints a table, or one
-//! line of JSON for each operation. It needs QEMU 7.2's `qemu-aarch64` (Debian: `qemu-user`), a C compiler and
+//! `cargo run --release -p whit-benches --bin instructions [-- --json] [--check]` builds `counted` for AArch64, compiles
+//! the counter (`instructions/counter.c`), runs both in QEMU as a Cortex-A76, which has every backend, and prints a table,
+//! or one line of JSON for each operation; `--check` fails where one token takes more than [`BARS`]. It needs QEMU 7.2's `qemu-aarch64` (Debian: `qemu-user`), a C compiler and
 //! `rustup target add aarch64-unknown-linux-musl`.
 
 use std::error::Error;
@@ -11,8 +11,15 @@ use std::process::{Command, Stdio};
 
 const TARGET: &str = "aarch64-unknown-linux-musl";
 
+/// Most instructions for a product of one token with at least [`WIDE`] columns.
+const BARS: [(&str, &str, f64); 3] =
+    [("neon", "int8", 0.32), ("dotprod", "int8", 0.17), ("dotprod", "int4 g32", 0.22)];
+
+/// In narrower matrices the call and the end of each row block weigh as much as the products.
+const WIDE: usize = 288;
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let json = std::env::args().any(|argument| argument == "--json");
+    let asked = |flag| std::env::args().any(|argument| argument == flag);
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target =
         std::env::current_exe()?.parent().and_then(Path::parent).ok_or("no target folder")?.to_owned();
@@ -37,10 +44,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     emulate.args(["-cpu", "cortex-a76", "-plugin"]).arg(&counter);
     let (names, counts) = output(emulate.arg(target.join(TARGET).join("release/counted")))?;
     let operations = operations(&names, &counts)?;
-    if json {
+    if asked("--json") {
         operations.iter().for_each(|operation| println!("{}", operation.json()));
     } else {
-        tables(&operations);
+        table(&operations);
+    }
+    if asked("--check") { check(&operations) } else { Ok(()) }
+}
+
+/// An error that names what takes more than [`BARS`], or that there was nothing to compare.
+fn check(operations: &[Operation]) -> Result<(), Box<dyn Error>> {
+    for (backend, name, most) in BARS {
+        let mut measured = operations
+            .iter()
+            .filter(|o| o.backend == backend && o.name == name && o.tokens == 1 && o.cols >= WIDE)
+            .peekable();
+        measured.peek().ok_or_else(|| format!("{backend} {name}: nothing was counted"))?;
+        if let Some(o) = measured.find(|o| o.each() > most) {
+            let (rows, cols, each) = (o.rows, o.cols, o.each());
+            return Err(
+                format!("{backend} {name} {rows} × {cols}: {each:.4} for a product, at most {most}").into()
+            );
+        }
     }
     Ok(())
 }
@@ -100,8 +125,8 @@ fn operations(names: &str, counts: &str) -> Result<Vec<Operation>, Box<dyn Error
         .collect()
 }
 
-/// A line for each operation, a column for each backend.
-fn tables(operations: &[Operation]) {
+/// A line for each operation, a column for each backend: instructions for each product, element of a vector, or token.
+fn table(operations: &[Operation]) {
     let mut backends: Vec<&str> = operations.iter().map(|operation| operation.backend.as_str()).collect();
     backends.dedup();
     println!("| operation | rows × columns | tokens | {} |", backends.join(" | "));
