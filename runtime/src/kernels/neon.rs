@@ -14,7 +14,8 @@
 use super::Kernels;
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::quarters::{self, Multiply, Quarters, Sums, sums_of};
+use super::quarters::{Multiply, Quarters, Sums, sums_of};
+use super::quarters::{bytes, nibbles};
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
@@ -165,7 +166,7 @@ for_neon! {
         out: &mut Columns<'_>,
     ) {
         match x.tokens() {
-            1 => quarters::vector_i8(token, matrix, &x.row(0), blocks, out),
+            1 => bytes::vector_i8(token, matrix, &x.row(0), blocks, out),
             0..WIDEST => few_i8(token, matrix, x, blocks, out),
             _ => many_i8(token, matrix, x, blocks, out),
         }
@@ -179,8 +180,8 @@ for_neon! {
         out: &mut Columns<'_>,
     ) {
         match (x.tokens(), matrix.group()) {
-            (1, 16) => quarters::vector_i4::<_, 1>(token, matrix, &x.row(0), 0, blocks, out),
-            (1, _) => quarters::vector_i4::<_, 2>(token, matrix, &x.row(0), 0, blocks, out),
+            (1, 16) => nibbles::vector_i4::<_, 1>(token, matrix, &x.row(0), 0, blocks, out),
+            (1, _) => nibbles::vector_i4::<_, 2>(token, matrix, &x.row(0), 0, blocks, out),
             (0..4, _) => few_i4(token, matrix, x, blocks, out),
             _ => many_i4(token, matrix, x, blocks, out),
         }
@@ -188,7 +189,7 @@ for_neon! {
 
     #[cfg(any(feature = "peak", test))]
     fn multiply_registers(token: Neon, turns: usize) {
-        quarters::multiply_registers::<_, TOKENS>(token, turns);
+        super::quarters::multiply_registers::<_, TOKENS>(token, turns);
     }
 
     /// A few tokens. Not inlined: one token has fewer registers to save.
@@ -200,7 +201,7 @@ for_neon! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        quarters::few_i8::<_, TOKENS>(token, matrix, x, blocks, out);
+        bytes::few_i8::<_, TOKENS>(token, matrix, x, blocks, out);
     }
 
     /// As [`few_i8`].
@@ -213,8 +214,8 @@ for_neon! {
         out: &mut Columns<'_>,
     ) {
         match matrix.group() {
-            16 => quarters::few_i4::<_, 1>(token, matrix, x, blocks, out),
-            _ => quarters::few_i4::<_, 2>(token, matrix, x, blocks, out),
+            16 => nibbles::few_i4::<_, 1>(token, matrix, x, blocks, out),
+            _ => nibbles::few_i4::<_, 2>(token, matrix, x, blocks, out),
         }
     }
 
@@ -252,7 +253,7 @@ for_neon! {
         x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        quarters::tile_i8::<_, _, R, T, TOKENS>(token, weights, x, tile);
+        bytes::tile_i8::<_, _, R, T, TOKENS>(token, weights, x, tile);
     }
 
     #[inline(never)]
@@ -264,6 +265,6 @@ for_neon! {
         x: &[&[[[i8; 4]; Q]]; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        quarters::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, offsets, x, tile);
+        nibbles::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, offsets, x, tile);
     }
 }
