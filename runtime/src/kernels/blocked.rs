@@ -23,8 +23,8 @@ use core::ops::Range;
 /// Most columns unpacked at a time: three row blocks of them are 30 KiB of a first-level cache of 48 KiB, which also
 /// holds 5 KiB of activations. In the second-level cache, 1536 columns whole instead of in thirds, int8 lost up to
 /// 10 % on a core whose other thread was busy, int4 in groups of 32 (tiles of four tokens read weights twice as
-/// often) 15 to 25 %.
-pub(super) const STRETCH: usize = 640;
+/// often) 15 to 25 %. On AArch64, by the same shares of the 32 KiB of a Cortex-A53 or A72 (not timed there).
+pub(super) const STRETCH: usize = if cfg!(target_arch = "aarch64") { 448 } else { 640 };
 
 /// Up to so many tokens (two tiles), weights pass through the caches once or twice, and are best not copied.
 pub(super) const FEW: usize = 2 * WIDEST;
@@ -35,8 +35,8 @@ const FEW_STRETCH: usize = 256;
 
 /// Bytes of activations that meet all weights before the next tokens do: half of a second-level cache of 2 MiB, from
 /// where each three row blocks read them again: 512 tokens of 5632 columns at once, from the third level, ran 250 GOP/s,
-/// in passes 380 to 450.
-const PASS: usize = 1 << 20;
+/// in passes 380 to 450. On AArch64, half of the 512 KiB of a Cortex-A53 or A76 (not timed there).
+const PASS: usize = if cfg!(target_arch = "aarch64") { 1 << 18 } else { 1 << 20 };
 
 /// Row blocks taken at a time.
 const GROUP: usize = 3;
