@@ -9,12 +9,11 @@
 mod queries;
 mod scratch;
 
-use crate::cache::{Cache, SharedCache, Side};
+use crate::cache::Cache;
 use crate::format::Description;
 use crate::kernels::lanes::Softmax;
 use crate::kernels::{HeadSpan, Kernels};
 use crate::layout::Layout;
-use crate::ops::worth_elements;
 use crate::parallel::{Columns, Workers, over_units, worth};
 use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
@@ -30,22 +29,21 @@ pub(crate) const SPAN: usize = 256;
 /// Most queries that are worked on together.
 pub(crate) const QUERIES: usize = 32;
 
-/// Puts the chunk's keys and values into the cache and writes every token's attention output (all query heads) to
-/// `out`, `[tokens][out_stride]`.
+/// Writes every token's attention output (all query heads) to `out`, `[tokens][out_stride]`. The chunk's keys and values
+/// are in the cache.
 pub(crate) fn attend<K: Kernels>(
     kernels: K,
     workers: &dyn Workers,
     description: &Description,
     layout: &Layout,
-    cache: &mut Cache<'_>,
+    cache: &Cache<'_>,
     scratch: &mut Scratch<'_>,
     chunk: Chunk<'_>,
     out: &mut [f32],
     out_stride: usize,
 ) {
     let plan = Plan::new(description, layout, chunk);
-    plan.store(kernels, workers, &cache.share());
-    let (cache, places) = (&*cache, Workplaces::new(scratch, layout));
+    let places = Workplaces::new(scratch, layout);
     let out = Columns::new(out, chunk.tokens, out_stride);
     let most = worth(workers, plan.work()).min(layout.options.workers).min(workers.count()).max(1);
     let units = plan.units(most);
@@ -60,26 +58,6 @@ pub(crate) fn attend<K: Kernels>(
             queries.attend(kernels, cache, &mut place, &mut out);
         });
     });
-}
-
-impl Plan<'_> {
-    /// Puts the chunk's keys and values into the cache.
-    fn store<K: Kernels>(&self, kernels: K, workers: &dyn Workers, cache: &SharedCache<'_>) {
-        let (chunk, width, kv_heads) = (self.chunk, self.width, self.kv_heads);
-        let units = 2 * kv_heads;
-        let most = worth_elements(workers, units * width * chunk.tokens);
-        over_units(workers, most, units, |_, unit| {
-            let (head, side) =
-                if unit < kv_heads { (unit, Side::Keys) } else { (unit - kv_heads, Side::Values) };
-            // SAFETY: each unit is another head or side, and one worker's alone.
-            let mut side = unsafe { cache.side(chunk.layer * kv_heads + head, side) };
-            let at = (kv_heads * self.group + unit) * width;
-            for token in 0..chunk.tokens {
-                let x = &chunk.qkv[token * chunk.stride + at..][..width];
-                side.store(kernels, chunk.position + token, x);
-            }
-        });
-    }
 }
 
 impl Queries<'_> {

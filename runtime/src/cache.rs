@@ -1,7 +1,7 @@
 //! Keys and values of earlier positions, laid out so that attention is the same matrix product as everything else:
 //! keys are a growing matrix `[positions, head]`, values a growing matrix `[head, positions]`, in the default
 //! packing of int8; or plain f32, `[positions / 16][head][16]` and `[positions][head]`.
-#![allow(unsafe_code, reason = "workers store disjoint heads of one cache")]
+#![allow(unsafe_code, reason = "workers store disjoint positions of one cache")]
 
 use crate::kernels::Kernels;
 use crate::layout::{CacheKind, Layout};
@@ -87,7 +87,7 @@ impl<'a> Cache<'a> {
         HeadF32 { width: shape.width, keys, values }
     }
 
-    /// The cache as something of which every worker can store the parts that are its own.
+    /// The cache as something into which every worker can store the positions that are its own.
     pub(crate) fn share(&mut self) -> SharedCache<'_> {
         SharedCache {
             kind: self.kind,
@@ -152,14 +152,7 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// Which of the two a head stores of each position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Keys,
-    Values,
-}
-
-/// A cache into which several workers store at once, each its own heads' keys or values.
+/// A cache into which several workers store at once, each other positions.
 #[derive(Debug)]
 pub(crate) struct SharedCache<'a> {
     kind: CacheKind,
@@ -170,109 +163,98 @@ pub(crate) struct SharedCache<'a> {
 }
 
 impl SharedCache<'_> {
-    /// The keys or the values of head `head`, for storing.
+    /// Puts the key and the value of `position` into the cache of head `head`.
     ///
     /// # Safety
-    /// - While they live, nobody else takes the same.
-    pub(crate) unsafe fn side(&self, head: usize, side: Side) -> HeadSide<'_> {
-        let (shape, start) = (self.shape, head * self.shape.numbers);
-        let keys = match self.kind {
-            CacheKind::I8 => shape.keys_i8(),
-            CacheKind::F32 => shape.positions * shape.width,
-        };
-        let (numbers, half) = match side {
-            Side::Keys => (start..start + keys, 0),
-            Side::Values => (start + keys..start + shape.numbers, 1),
-        };
-        match self.kind {
-            CacheKind::I8 => {
-                let scales = head * shape.scales + half * shape.positions;
-                // SAFETY: these ranges are those of one head and side; nobody else has them, says the contract.
-                let (numbers, scales) = unsafe {
-                    (self.numbers_i8.part(numbers), self.scales.part(scales..scales + shape.positions))
-                };
-                HeadSide::I8(shape, side, numbers, scales)
-            }
-            // SAFETY: as above.
-            CacheKind::F32 => HeadSide::F32(shape, side, unsafe { self.numbers_f32.part(numbers) }),
-        }
-    }
-}
-
-/// The keys or the values of one head of one layer, and their scales.
-#[derive(Debug)]
-pub(crate) enum HeadSide<'a> {
-    /// Quantized.
-    I8(HeadShape, Side, &'a mut [i8], &'a mut [f32]),
-    /// As they are.
-    F32(HeadShape, Side, &'a mut [f32]),
-}
-
-impl HeadSide<'_> {
-    /// Puts the key or the value of `position` into the cache.
+    /// - Nobody else stores a position of the same 16 (which begin at a multiple of 16) at the same time.
     #[inline(always)]
-    pub(crate) fn store<K: Kernels>(&mut self, kernels: K, position: usize, x: &[f32]) {
-        match self {
-            Self::I8(shape, Side::Keys, keys, scales) => {
-                scales[position] = store_key_i8(kernels, *shape, keys, position, x);
-            }
-            Self::I8(shape, Side::Values, values, scales) => {
-                scales[position] = store_value_i8(kernels, *shape, values, position, x);
-            }
-            Self::F32(shape, Side::Keys, keys) => {
-                let block = &mut keys[position / LANES * LANES * shape.width..][..LANES * shape.width];
-                for (lanes, &k) in block.chunks_exact_mut(LANES).zip(x) {
-                    lanes[position % LANES] = k;
+    pub(crate) unsafe fn store<K: Kernels>(
+        &self,
+        kernels: K,
+        head: usize,
+        position: usize,
+        key: &[f32],
+        value: &[f32],
+    ) {
+        // SAFETY: the contract is the caller's.
+        unsafe {
+            match self.kind {
+                CacheKind::I8 => {
+                    let scales = head * self.shape.scales + position;
+                    self.scales.part(scales..scales + 1)[0] = self.store_key_i8(kernels, head, position, key);
+                    let scales = scales + self.shape.positions;
+                    self.scales.part(scales..scales + 1)[0] =
+                        self.store_value_i8(kernels, head, position, value);
                 }
-            }
-            Self::F32(shape, Side::Values, values) => {
-                values[position * shape.width..][..shape.width].copy_from_slice(x);
+                CacheKind::F32 => self.store_f32(head, position, key, value),
             }
         }
     }
-}
 
-#[inline(always)]
-fn store_key_i8<K: Kernels>(
-    kernels: K,
-    shape: HeadShape,
-    keys: &mut [i8],
-    position: usize,
-    key: &[f32],
-) -> f32 {
-    let (block, lane) = (position / LANES, position % LANES);
-    let steps = shape.width.div_ceil(4);
-    let keys = &mut keys[block * steps * 64..][..steps * 64];
-    kernels.quantize_each(
-        key,
-        #[inline(always)]
-        |i, values| {
-            for (step, values) in keys.chunks_exact_mut(64).skip(i * 4).zip(values.as_chunks::<4>().0) {
-                step[lane * 4..][..4].copy_from_slice(values);
-            }
-        },
-    )
-}
+    /// # Safety
+    /// - As for [`SharedCache::store`].
+    #[inline(always)]
+    unsafe fn store_key_i8<K: Kernels>(&self, kernels: K, head: usize, position: usize, key: &[f32]) -> f32 {
+        let (block, lane) = (position / LANES, position % LANES);
+        let len = self.shape.width.div_ceil(4) * 64;
+        let start = head * self.shape.numbers + block * len;
+        // SAFETY: the block of these 16 positions, which nobody else has.
+        let keys = unsafe { self.numbers_i8.part(start..start + len) }.as_chunks_mut::<64>().0;
+        kernels.quantize_each(
+            key,
+            #[inline(always)]
+            |i, values| {
+                for (step, values) in keys[i * 4..].iter_mut().zip(values.as_chunks::<4>().0) {
+                    step.as_chunks_mut::<4>().0[lane] = *values;
+                }
+            },
+        )
+    }
 
-#[inline(always)]
-fn store_value_i8<K: Kernels>(
-    kernels: K,
-    shape: HeadShape,
-    values: &mut [i8],
-    position: usize,
-    value: &[f32],
-) -> f32 {
-    let (step, byte) = (position / 4, position % 4);
-    kernels.quantize_each(
-        value,
-        #[inline(always)]
-        |i, rounded| {
-            let block = &mut values[i * LANES * shape.positions + step * 64..][..64];
-            for (row, value) in block.as_chunks_mut::<4>().0.iter_mut().zip(rounded) {
-                row[byte] = value;
-            }
-        },
-    )
+    /// # Safety
+    /// - As for [`SharedCache::store`].
+    #[inline(always)]
+    unsafe fn store_value_i8<K: Kernels>(
+        &self,
+        kernels: K,
+        head: usize,
+        position: usize,
+        value: &[f32],
+    ) -> f32 {
+        let (step, byte) = (position / 4, position % 4);
+        let start = head * self.shape.numbers + self.shape.keys_i8() + step * 64;
+        kernels.quantize_each(
+            value,
+            #[inline(always)]
+            |i, rounded| {
+                let start = start + i * LANES * self.shape.positions;
+                // SAFETY: a step is four positions, of those 16 that nobody else has.
+                let block = unsafe { self.numbers_i8.part(start..start + 64) };
+                for (row, value) in block.as_chunks_mut::<4>().0.iter_mut().zip(rounded) {
+                    row[byte] = value;
+                }
+            },
+        )
+    }
+
+    /// # Safety
+    /// - As for [`SharedCache::store`].
+    unsafe fn store_f32(&self, head: usize, position: usize, key: &[f32], value: &[f32]) {
+        let (width, start) = (self.shape.width, head * self.shape.numbers);
+        let block = start + position / LANES * LANES * width;
+        let values = start + (self.shape.positions + position) * width;
+        // SAFETY: the block of these 16 positions, which nobody else has, and the row of this one.
+        let (block, values) = unsafe {
+            (
+                self.numbers_f32.part(block..block + LANES * width),
+                self.numbers_f32.part(values..values + width),
+            )
+        };
+        for (lanes, &k) in block.chunks_exact_mut(LANES).zip(key) {
+            lanes[position % LANES] = k;
+        }
+        values.copy_from_slice(value);
+    }
 }
 
 /// f32 keys and values.

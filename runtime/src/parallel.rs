@@ -230,16 +230,27 @@ pub fn over_blocks(
     });
 }
 
-/// Tokens are shared out in multiples of this: whole cache lines of what there is one of for each token.
+/// Tokens are shared out in multiples of this: whole cache lines of what there is one of for each token, and whole blocks
+/// of keys.
 const TOKENS: usize = 16;
+const _: () = assert!(TOKENS.is_multiple_of(LANES));
 
-/// Runs `job(its tokens)` on every worker that gets any, the tokens `0..tokens` shared out evenly.
-pub fn over_shares(workers: &dyn Workers, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
-    let units = tokens.div_ceil(TOKENS);
-    let count = workers.count().min(units);
+/// Runs `job(its tokens)` on at most `most` workers, the tokens `0..tokens` shared out evenly; of the tokens at positions
+/// `first ..`, none has some of the 16 that begin at a multiple of 16, and another the rest.
+pub fn over_shares(
+    workers: &dyn Workers,
+    most: usize,
+    first: usize,
+    tokens: usize,
+    job: impl Fn(Range<usize>) + Sync,
+) {
+    let before = first % TOKENS;
+    let units = (before + tokens).div_ceil(TOKENS);
+    let count = workers.count().min(most).min(units).max(1);
+    let token = |unit: usize| (unit * TOKENS).saturating_sub(before).min(tokens);
     over_units(workers, count, count, |_, unit| {
         let own = share(units, unit, count);
-        job(own.start * TOKENS..tokens.min(own.end * TOKENS));
+        job(token(own.start)..token(own.end));
     });
 }
 

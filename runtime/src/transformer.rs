@@ -4,6 +4,7 @@
 mod buffers;
 
 use crate::attention::{Chunk, attend};
+use crate::cache::SharedCache;
 use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
 use crate::kernels::Kernels;
 use crate::layout::{Layout, Quantized};
@@ -39,17 +40,19 @@ impl<K: Kernels> Pass<'_, '_, K> {
     /// wait for each other once, and what one has written it reads itself.
     pub(crate) fn blocks(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
         let layers = self.description.layers as usize;
+        let cache = buffers.cache.share();
         self.by_tokens(&mut buffers.rows, |pass, own, rows| {
             pass.embed(&tokens[own], rows);
             pass.angles(rows);
-            pass.before_attention(0, rows);
+            pass.before_attention(0, rows, &cache);
         });
         for layer in 0..layers {
             self.attention(layer, buffers);
+            let cache = buffers.cache.share();
             self.by_tokens(&mut buffers.rows, |pass, _, rows| {
                 pass.after_attention(layer, rows);
                 if layer + 1 < layers {
-                    pass.before_attention(layer + 1, rows);
+                    pass.before_attention(layer + 1, rows, &cache);
                 }
             });
         }
@@ -68,7 +71,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
             return job(self, 0..self.tokens, rows);
         }
         let rows = SharedRows::new(self.layout, rows);
-        over_shares(self.workers, self.tokens, |own| {
+        over_shares(self.workers, count, self.position, self.tokens, |own| {
             let (position, tokens) = (self.position + own.start, own.len());
             let pass = Pass { workers: &Inline, position, tokens, ..*self };
             // SAFETY: every token is in one share.
@@ -157,13 +160,35 @@ impl<K: Kernels> Pass<'_, '_, K> {
         });
     }
 
-    /// Queries, keys and values of layer `layer`, rotated.
-    fn before_attention(&self, layer: usize, rows: &mut Rows<'_>) {
+    /// Queries, keys and values of layer `layer`, rotated; keys and values go to the cache.
+    fn before_attention(&self, layer: usize, rows: &mut Rows<'_>, cache: &SharedCache<'_>) {
         self.norm_before(Role::AttentionNorm, Role::AttentionNormBias, layer, rows);
         let x = self.hidden(rows.hidden);
         let stride = self.layout.projected_stride;
         self.project(Role::Qkv, Role::QkvBias, layer, x, &mut rows.inputs, rows.projected, stride);
         self.rotate(rows);
+        self.store(layer, rows.projected, cache);
+    }
+
+    /// Puts the tokens' keys and values into the cache: each worker those of its own tokens, which it has just computed.
+    fn store(&self, layer: usize, projected: &[f32], cache: &SharedCache<'_>) {
+        let Description { kv_heads, head_width, .. } = *self.description;
+        let (kv_heads, width) = (kv_heads as usize, head_width as usize);
+        let (queries, keys) = (self.description.query_width(), self.description.kv_width());
+        let most = worth_elements(self.workers, 2 * keys * self.tokens);
+        over_shares(self.workers, most, self.position, self.tokens, |own| {
+            for token in own {
+                let row = &projected[token * self.layout.projected_stride..][queries..][..2 * keys];
+                let (keys, values) = row.split_at(keys);
+                for (head, (key, value)) in
+                    keys.chunks_exact(width).zip(values.chunks_exact(width)).enumerate()
+                {
+                    let head = layer * kv_heads + head;
+                    // SAFETY: the 16 positions that this is one of are in one share of these tokens, and of the chunk's.
+                    unsafe { cache.store(self.kernels, head, self.position + token, key, value) };
+                }
+            }
+        });
     }
 
     fn attention(&self, layer: usize, buffers: &mut Buffers<'_>) {
