@@ -9,10 +9,10 @@
 use std::hint::black_box;
 use whit::kernels::lanes::Softmax;
 use whit::kernels::{Activation, Backend, Kernels, WithKernels};
-use whit::parallel::Columns;
-use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
+use whit::tensor::padded_rows;
 use whit_benches::clock::Clock;
 use whit_benches::mode::Mode;
+use whit_benches::operands::{Encoding, Vectors, Weights};
 use whit_benches::peak::integer_peaks;
 
 /// (rows, columns): stories15M, SmolLM2-135M and TinyLlama-1.1B.
@@ -45,26 +45,10 @@ fn main() {
                 let line =
                     format!("{:8} {:9} {:>12}", backend.name(), encoding.name(), format!("{rows}x{cols}"));
                 if filters.iter().all(|filter| line.contains(filter.as_str())) {
-                    let read = *read.get_or_insert_with(|| weights.read_bandwidth(&mut clock));
+                    let read = *read.get_or_insert_with(|| read_bandwidth(&weights, &mut clock));
                     backend.run(Line { line, weights: &weights, read, clock: &mut clock });
                 }
             }
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Encoding {
-    Int8,
-    Int4 { group: usize },
-}
-
-impl Encoding {
-    fn name(self) -> String {
-        match self {
-            Self::Int8 => "int8".into(),
-            Self::Int4 { group: 0 } => "int4 row".into(),
-            Self::Int4 { group } => format!("int4 g{group}"),
         }
     }
 }
@@ -153,65 +137,10 @@ impl WithKernels for Floats<'_> {
     }
 }
 
-/// A matrix of arbitrary weights.
-struct Weights {
-    rows: usize,
-    cols: usize,
-    encoding: Encoding,
-    scale: Vec<f32>,
-    group_scale: Vec<i8>,
-    data: Vec<u8>,
-    signed: Vec<i8>,
-}
-
-impl Weights {
-    fn new(rows: usize, cols: usize, encoding: Encoding) -> Self {
-        let mut seed = 1u32;
-        let mut random = || {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (seed >> 24) as u8
-        };
-        let scale = vec![1e-3; padded_rows(rows)];
-        let (group_scale, data, signed) = match encoding {
-            Encoding::Int8 => {
-                (vec![], vec![], (0..MatrixI8::data_len(rows, cols)).map(|_| random() as i8).collect())
-            }
-            Encoding::Int4 { group } => (
-                (0..MatrixI4::group_scale_len(rows, cols, group)).map(|_| (random() % 127) as i8).collect(),
-                (0..MatrixI4::data_len(rows, cols)).map(|_| random()).collect(),
-                vec![],
-            ),
-        };
-        Self { rows, cols, encoding, scale, group_scale, data, signed }
-    }
-
-    fn bytes(&self) -> usize {
-        self.data.len() + self.signed.len() + self.group_scale.len() + self.scale.len() * 4
-    }
-
-    fn multiply<K: Kernels>(&self, kernels: K, x: &Activations<'_>, out: &mut [f32]) {
-        let (rows, cols) = (self.rows, self.cols);
-        let blocks = 0..padded_rows(rows) / LANES;
-        let mut out = Columns::new(out, x.tokens(), padded_rows(rows));
-        match self.encoding {
-            Encoding::Int8 => {
-                let matrix = MatrixI8::new(rows, cols, &self.scale, &self.signed).expect("lengths fit");
-                kernels.matmul_i8(&matrix, x, blocks, &mut out);
-            }
-            Encoding::Int4 { group } => {
-                let matrix = MatrixI4::new(rows, cols, group, &self.scale, &self.group_scale, &self.data)
-                    .expect("lengths fit");
-                kernels.matmul_i4(&matrix, x, blocks, &mut out);
-            }
-        }
-        black_box(out.tokens());
-    }
-
-    /// GB/s at which the fastest backend's compiler output sums a buffer of this size.
-    fn read_bandwidth(&self, clock: &mut Clock) -> f64 {
-        let words = vec![1u32; self.bytes() / 4];
-        Backend::detect().run(Reading { words: &words, clock })
-    }
+/// GB/s at which the fastest backend's compiler output sums a buffer as large as the weights.
+fn read_bandwidth(weights: &Weights, clock: &mut Clock) -> f64 {
+    let words = vec![1u32; weights.bytes() / 4];
+    Backend::detect().run(Reading { words: &words, clock })
 }
 
 struct Reading<'a> {
@@ -240,47 +169,5 @@ impl WithKernels for Reading<'_> {
             black_box(sum);
         });
         words.len() as f64 * 4.0 / seconds / 1e9
-    }
-}
-
-/// Memory for quantized vectors.
-struct Vectors {
-    shape: ActivationShape,
-    data: Vec<i8>,
-    sums: Vec<i16>,
-    totals: Vec<i32>,
-    scale: Vec<f32>,
-}
-
-impl Vectors {
-    fn new(tokens: usize, cols: usize) -> Self {
-        let shape = ActivationShape { tokens, cols };
-        Self {
-            shape,
-            data: vec![0; shape.data_len()],
-            sums: vec![0; shape.sums_len()],
-            totals: vec![0; tokens],
-            scale: vec![0.0; tokens],
-        }
-    }
-
-    /// Room for vectors that only int8 matrices meet.
-    fn without_sums(&mut self) -> ActivationsMut<'_> {
-        let Self { shape, data, totals, scale, .. } = self;
-        ActivationsMut::new(*shape, data, &mut [], totals, scale).expect("lengths fit")
-    }
-
-    fn filled(&mut self) -> ActivationsMut<'_> {
-        let Self { shape, data, sums, totals, scale } = self;
-        let mut x = ActivationsMut::new(*shape, data, sums, totals, scale).expect("lengths fit");
-        for token in 0..shape.tokens {
-            x.set(token, 1e-2, |i| {
-                core::array::from_fn(|l| {
-                    let col = i * 16 + l;
-                    if col < shape.cols { ((token * 31 + col * 17) % 255) as i8 } else { 0 }.max(-127)
-                })
-            });
-        }
-        x
     }
 }

@@ -7,6 +7,9 @@ pub use crate::activations::{
     ACTIVATION_PAD, ActivationBits, ActivationShape, Activations, ActivationsMut, Row,
 };
 
+#[cfg(target_arch = "aarch64")]
+use core::ops::Range;
+
 /// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
 pub const LANES: usize = 16;
 
@@ -95,6 +98,23 @@ impl<'a> MatrixI8<'a> {
     /// The packed weights of row block `block`: `[steps][16][4]`.
     pub fn block(&self, block: usize) -> &'a [i8] {
         &self.data[block * self.stride..][..self.steps() * 64]
+    }
+
+    /// The row blocks `blocks`, in order.
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI8<'a>> {
+        let (data, stride, len) = (self.data, self.stride, self.steps() * 64);
+        let mut start = blocks.start * stride;
+        let scale = self.scale[blocks.start * LANES..blocks.end * LANES].as_chunks().0;
+        scale.iter().map(
+            #[inline(always)]
+            move |scale| {
+                let block = BlockI8 { data: &data[start..][..len], scale };
+                start += stride;
+                block
+            },
+        )
     }
 
     /// The 16 row scales of row block `block`.
@@ -214,11 +234,51 @@ impl<'a> MatrixI4<'a> {
         block_of(self.row_scale, block)
     }
 
+    /// The row blocks `blocks`, in order.
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI4<'a>> {
+        let (steps, groups) = (self.steps() * 64, self.groups() * LANES);
+        let mut data = &self.data[blocks.start * steps..blocks.end * steps];
+        let mut group_scale = &self.group_scale[blocks.start * groups..blocks.end * groups];
+        let scale = self.row_scale[blocks.start * LANES..blocks.end * LANES].as_chunks().0;
+        scale.iter().map(
+            #[inline(always)]
+            move |scale| {
+                let block = BlockI4 { data: &data[..steps], scale, group_scale: &group_scale[..groups] };
+                (data, group_scale) = (&data[steps..], &group_scale[groups..]);
+                block
+            },
+        )
+    }
+
     /// The group scales of row block `block`: `[groups][16]`; empty when there are only row scales.
     pub fn block_group_scale(&self, block: usize) -> &'a [i8] {
         let len = self.groups() * LANES;
         &self.group_scale[block * len..(block + 1) * len]
     }
+}
+
+/// One row block of a [`MatrixI8`].
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockI8<'a> {
+    /// `[steps][16][4]`.
+    pub(crate) data: &'a [i8],
+    /// Of its 16 rows.
+    pub(crate) scale: &'a [f32; LANES],
+}
+
+/// One row block of a [`MatrixI4`].
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockI4<'a> {
+    /// `[steps][16][4]` bytes.
+    pub(crate) data: &'a [u8],
+    /// Of its 16 rows.
+    pub(crate) scale: &'a [f32; LANES],
+    /// `[groups][16]`; empty when there are only row scales.
+    pub(crate) group_scale: &'a [i8],
 }
 
 fn block_of(scale: &[f32], block: usize) -> &[f32; LANES] {

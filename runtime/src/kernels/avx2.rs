@@ -11,7 +11,7 @@
 
 use super::Kernels;
 use super::blocked::{self, Offsets, Quads, STRETCH, Step, Tile, Tiles, Weights};
-use super::features::cpu_features;
+use super::features::vector_backend;
 use super::scalar::finish;
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
@@ -19,86 +19,23 @@ use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
-cpu_features!($ for_avx2 "avx2" "f16c");
+vector_backend! {
+    $ for_avx2, is_x86_feature_detected ["avx2" "f16c"];
+    /// Proof that the CPU has AVX2.
+    pub struct Avx2 = "avx2";
+    tiles {
+        const FLIP: u8 = 0;
 
-/// Proof that the CPU has AVX2.
-#[derive(Clone, Copy, Debug)]
-pub struct Avx2(());
-
-impl Avx2 {
-    /// The backend, if the CPU (without the `std` feature: the build target) has all it needs.
-    pub fn new() -> Option<Self> {
-        detected().then_some(Self(()))
+        /// The i16 pair (s, s).
+        #[inline(always)]
+        fn group_scale(scale: i8) -> i32 {
+            i32::from(i16::from(scale) as u16).wrapping_mul(0x1_0001)
+        }
     }
-}
-
-impl Kernels for Avx2 {
-    const NAME: &'static str = "avx2";
-
-    #[inline]
-    fn enter<R>(self, f: impl FnOnce() -> R) -> R {
-        // SAFETY: `new` saw every feature.
-        unsafe { entered(f) }
-    }
-
-    fn matmul_i8(
-        self,
-        matrix: &MatrixI8<'_>,
-        x: &Activations<'_>,
-        blocks: Range<usize>,
-        out: &mut Columns<'_>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { matmul_i8(self, matrix, x, blocks, out) }
-    }
-
-    fn matmul_i4(
-        self,
-        matrix: &MatrixI4<'_>,
-        x: &Activations<'_>,
-        blocks: Range<usize>,
-        out: &mut Columns<'_>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { matmul_i4(self, matrix, x, blocks, out) }
-    }
-}
-
-impl Tiles for Avx2 {
-    const FLIP: u8 = 0;
-    const SPREAD: i32 = 0x1_0001;
-
-    #[inline(always)]
-    fn plain<W: Weights<R>, const R: usize, const T: usize>(
-        self,
-        weights: W,
-        x: &[Quads<'_>; T],
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { plain(weights, x, tile) }
-    }
-
-    #[inline(always)]
-    fn grouped<const R: usize, const T: usize, const Q: usize>(
-        self,
-        weights: &[[[Step; R]; Q]],
-        scales: &[[[i32; LANES]; R]],
-        offsets: &Offsets<T>,
-        x: &[&[[[i8; 4]; Q]]; T],
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { grouped(weights, scales, offsets, x, tile) }
-    }
+    kernels {}
 }
 
 for_avx2! {
-    #[inline]
-    fn entered<R>(f: impl FnOnce() -> R) -> R {
-        f()
-    }
-
     fn matmul_i8(
         token: Avx2,
         matrix: &MatrixI8<'_>,
@@ -264,25 +201,17 @@ for_avx2! {
     /// A tile in parts of one row block × up to four tokens, which is what 16 registers hold.
     #[inline(never)]
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
+        _: Avx2,
         weights: W,
         x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        let mut sums = tile.start();
-        for r in 0..R {
-            let ((fours, x), (four_sums, sums)) = (x.as_chunks(), sums[r].as_chunks_mut());
-            for (x, sums) in fours.iter().zip(four_sums) {
-                plain_part::<W, R, 4>(weights, r, x, sums);
-            }
-            let ((twos, x), (two_sums, sums)) = (x.as_chunks(), sums.as_chunks_mut());
-            for (x, sums) in twos.iter().zip(two_sums) {
-                plain_part::<W, R, 2>(weights, r, x, sums);
-            }
-            for (x, sums) in x.as_chunks().0.iter().zip(sums.as_chunks_mut().0) {
-                plain_part::<W, R, 1>(weights, r, x, sums);
-            }
-        }
-        tile.end(&sums);
+        blocked::in_parts(
+            x,
+            tile,
+            |r, x, sums| plain_part::<W, R, 4>(weights, r, x, sums),
+            |r, x, sums| plain_part::<W, R, 1>(weights, r, x, sums),
+        );
     }
 
     #[inline(never)]
@@ -316,6 +245,7 @@ for_avx2! {
 
     #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
+        _: Avx2,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
         offsets: &Offsets<T>,

@@ -11,7 +11,7 @@ mod floats;
 mod vectors;
 
 use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
-use super::features::cpu_features;
+use super::features::vector_backend;
 use super::lanes::{self, Softmax};
 use super::scalar::finish;
 use super::sources::{Flipped, Grouped, Packed, Whole};
@@ -21,162 +21,99 @@ use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row}
 use core::arch::x86_64::*;
 use core::ops::Range;
 
-cpu_features!($ for_avx512 "avx2" "f16c" "avx512f" "avx512bw" "avx512vl" "avx512dq" "avx512vnni");
+vector_backend! {
+    $ for_avx512, is_x86_feature_detected ["avx2" "f16c" "avx512f" "avx512bw" "avx512vl" "avx512dq" "avx512vnni"];
+    /// Proof that the CPU has AVX-512 with VNNI.
+    pub struct Avx512 = "avx512";
+    tiles {
+        const FLIP: u8 = 0x80;
+
+        /// The i16 pair (s, 0).
+        #[inline(always)]
+        fn group_scale(scale: i8) -> i32 {
+            i32::from(i16::from(scale) as u16)
+        }
+    }
+    kernels {
+        fn quantize(self, x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::quantize(x, token, out) }
+        }
+
+        fn quantize_wide(self, x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::quantize_wide(x, vector, out) }
+        }
+
+        #[inline]
+        fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::quantize_each(x, put) }
+        }
+
+        fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::rms_norm(x, weight, epsilon, out) }
+        }
+
+        fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
+            match activation {
+                // SAFETY: `new` saw every feature.
+                Activation::Silu => unsafe { floats::silu_gated(gate, up) },
+                _ => self.enter(
+                    #[inline(always)]
+                    || lanes::activate_gated(activation, gate, up),
+                ),
+            }
+        }
+
+        fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+            if matches!(width, 2 | 4 | 8 | 16) && 2 * cos.len() == width {
+                // SAFETY: `new` saw every feature.
+                return unsafe { floats::rotate_narrow(heads, width, cos, sin, pairing) };
+            }
+            self.enter(
+                #[inline(always)]
+                || lanes::rotate(heads, width, cos, sin, pairing),
+            );
+        }
+
+        fn weights_i8(
+            self,
+            scores: &mut [f32],
+            value_scale: &[f32],
+            softmax: &mut Softmax,
+            skip: usize,
+            query: usize,
+            out: &mut ActivationsMut<'_>,
+        ) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::weights_i8(scores, value_scale, softmax, skip, query, out) }
+        }
+
+        fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
+            let takes = attention::takes(span);
+            if takes {
+                // SAFETY: `new` saw every feature.
+                unsafe { attention::attend_head(span, softmax, out) };
+            }
+            takes
+        }
+
+        fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::add_values(sums, softmax, out) }
+        }
+
+        fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+            // SAFETY: `new` saw every feature.
+            unsafe { floats::normalize(softmax, out) }
+        }
+    }
+}
 pub(super) use for_avx512;
 
-/// Proof that the CPU has AVX-512 with VNNI.
-#[derive(Clone, Copy, Debug)]
-pub struct Avx512(());
-
-impl Avx512 {
-    /// The backend, if the CPU (without the `std` feature: the build target) has all it needs.
-    pub fn new() -> Option<Self> {
-        detected().then_some(Self(()))
-    }
-}
-
-impl Kernels for Avx512 {
-    const NAME: &'static str = "avx512";
-
-    #[inline]
-    fn enter<R>(self, f: impl FnOnce() -> R) -> R {
-        // SAFETY: `new` saw every feature.
-        unsafe { entered(f) }
-    }
-
-    fn matmul_i8(
-        self,
-        matrix: &MatrixI8<'_>,
-        x: &Activations<'_>,
-        blocks: Range<usize>,
-        out: &mut Columns<'_>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { matmul_i8(self, matrix, x, blocks, out) }
-    }
-
-    fn matmul_i4(
-        self,
-        matrix: &MatrixI4<'_>,
-        x: &Activations<'_>,
-        blocks: Range<usize>,
-        out: &mut Columns<'_>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { matmul_i4(self, matrix, x, blocks, out) }
-    }
-
-    fn quantize(self, x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
-        // SAFETY: `new` saw every feature.
-        unsafe { floats::quantize(x, token, out) }
-    }
-
-    fn quantize_wide(self, x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
-        // SAFETY: `new` saw every feature.
-        unsafe { floats::quantize_wide(x, vector, out) }
-    }
-
-    #[inline]
-    fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
-        // SAFETY: `new` saw every feature.
-        unsafe { floats::quantize_each(x, put) }
-    }
-
-    fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
-        // SAFETY: `new` saw every feature.
-        unsafe { floats::rms_norm(x, weight, epsilon, out) }
-    }
-
-    fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
-        match activation {
-            // SAFETY: `new` saw every feature.
-            Activation::Silu => unsafe { floats::silu_gated(gate, up) },
-            _ => self.enter(
-                #[inline(always)]
-                || lanes::activate_gated(activation, gate, up),
-            ),
-        }
-    }
-
-    fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
-        if matches!(width, 2 | 4 | 8 | 16) && 2 * cos.len() == width {
-            // SAFETY: `new` saw every feature.
-            return unsafe { floats::rotate_narrow(heads, width, cos, sin, pairing) };
-        }
-        self.enter(
-            #[inline(always)]
-            || lanes::rotate(heads, width, cos, sin, pairing),
-        );
-    }
-
-    fn weights_i8(
-        self,
-        scores: &mut [f32],
-        value_scale: &[f32],
-        softmax: &mut Softmax,
-        skip: usize,
-        query: usize,
-        out: &mut ActivationsMut<'_>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { floats::weights_i8(scores, value_scale, softmax, skip, query, out) }
-    }
-
-    fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
-        let takes = attention::takes(span);
-        if takes {
-            // SAFETY: `new` saw every feature.
-            unsafe { attention::attend_head(span, softmax, out) };
-        }
-        takes
-    }
-
-    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
-        // SAFETY: `new` saw every feature.
-        unsafe { floats::add_values(sums, softmax, out) }
-    }
-
-    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
-        // SAFETY: `new` saw every feature.
-        unsafe { floats::normalize(softmax, out) }
-    }
-}
-
-impl Tiles for Avx512 {
-    const FLIP: u8 = 0x80;
-    const SPREAD: i32 = 1;
-
-    #[inline(always)]
-    fn plain<W: Weights<R>, const R: usize, const T: usize>(
-        self,
-        weights: W,
-        x: &[Quads<'_>; T],
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { plain(weights, x, tile) }
-    }
-
-    #[inline(always)]
-    fn grouped<const R: usize, const T: usize, const Q: usize>(
-        self,
-        weights: &[[[Step; R]; Q]],
-        scales: &[[[i32; LANES]; R]],
-        offsets: &Offsets<T>,
-        x: &[&[[[i8; 4]; Q]]; T],
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        // SAFETY: `new` saw every feature.
-        unsafe { grouped(weights, scales, offsets, x, tile) }
-    }
-}
-
 for_avx512! {
-    #[inline]
-    fn entered<R>(f: impl FnOnce() -> R) -> R {
-        f()
-    }
-
     fn matmul_i8(
         token: Avx512,
         matrix: &MatrixI8<'_>,
@@ -421,6 +358,7 @@ for_avx512! {
 
     #[inline(never)]
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
+        _: Avx512,
         weights: W,
         x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
@@ -453,6 +391,7 @@ for_avx512! {
     /// (s, 0) multiplies and adds in one operation.
     #[inline(never)]
     fn grouped<const R: usize, const T: usize, const Q: usize>(
+        _: Avx512,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
         offsets: &Offsets<T>,

@@ -9,6 +9,8 @@ use super::Packed;
 use super::Scalar;
 #[cfg(target_arch = "x86_64")]
 use super::{Amx, Avx2, Avx512};
+#[cfg(target_arch = "aarch64")]
+use super::{DotProd, Neon};
 
 /// Work that is compiled once for each backend.
 pub trait WithKernels {
@@ -41,6 +43,12 @@ pub enum Backend {
     /// Cortex-M0 and RV32.
     #[cfg(whit_packed)]
     Packed(Packed),
+    /// AArch64.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+    /// AArch64 with the dot-product instructions.
+    #[cfg(target_arch = "aarch64")]
+    DotProd(DotProd),
 }
 
 impl Backend {
@@ -55,11 +63,13 @@ impl Backend {
         #[cfg(target_arch = "x86_64")]
         let vector =
             [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512), Amx::new().map(Self::Amx)];
+        #[cfg(target_arch = "aarch64")]
+        let vector = [Neon::new().map(Self::Neon), DotProd::new().map(Self::DotProd)];
         #[cfg(whit_dsp)]
         let vector = [Some(Self::Dsp(Dsp))];
         #[cfg(whit_packed)]
         let vector = [Some(Self::Packed(Packed))];
-        #[cfg(not(any(target_arch = "x86_64", whit_dsp, whit_packed)))]
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", whit_dsp, whit_packed)))]
         let vector: [Option<Self>; 0] = [];
         #[cfg(not(any(whit_dsp, whit_packed)))]
         let scalar = Some(Self::Scalar(Scalar));
@@ -101,6 +111,10 @@ impl Backend {
             Self::Dsp(kernels) => work.call(kernels),
             #[cfg(whit_packed)]
             Self::Packed(kernels) => work.call(kernels),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(kernels) => work.call(kernels),
+            #[cfg(target_arch = "aarch64")]
+            Self::DotProd(kernels) => work.call(kernels),
         }
     }
 }

@@ -23,8 +23,8 @@ use core::ops::Range;
 /// Most columns unpacked at a time: three row blocks of them are 30 KiB of a first-level cache of 48 KiB, which also
 /// holds 5 KiB of activations. In the second-level cache, 1536 columns whole instead of in thirds, int8 lost up to
 /// 10 % on a core whose other thread was busy, int4 in groups of 32 (tiles of four tokens read weights twice as
-/// often) 15 to 25 %.
-pub(super) const STRETCH: usize = 640;
+/// often) 15 to 25 %. On AArch64, by the same shares of the 32 KiB of a Cortex-A53 or A72 (not timed there).
+pub(super) const STRETCH: usize = if cfg!(target_arch = "aarch64") { 448 } else { 640 };
 
 /// Up to so many tokens (two tiles), weights pass through the caches once or twice, and are best not copied.
 pub(super) const FEW: usize = 2 * WIDEST;
@@ -35,8 +35,8 @@ const FEW_STRETCH: usize = 256;
 
 /// Bytes of activations that meet all weights before the next tokens do: half of a second-level cache of 2 MiB, from
 /// where each three row blocks read them again: 512 tokens of 5632 columns at once, from the third level, ran 250 GOP/s,
-/// in passes 380 to 450.
-const PASS: usize = 1 << 20;
+/// in passes 380 to 450. On AArch64, half of the 512 KiB of a Cortex-A53 or A76 (not timed there).
+const PASS: usize = if cfg!(target_arch = "aarch64") { 1 << 18 } else { 1 << 20 };
 
 /// Row blocks taken at a time.
 const GROUP: usize = 3;
@@ -61,9 +61,8 @@ pub(super) trait Tiles: Copy {
     /// What int8 weights are XORed with before they are multiplied: 0 or 0x80, which makes them unsigned, `w + 128`.
     const FLIP: u8;
 
-    /// What a group scale, as u16, is multiplied by to become a tile's i32: 1 for the i16 pair (s, 0), 0x1_0001
-    /// for (s, s).
-    const SPREAD: i32;
+    /// A group scale as [`Tiles::grouped`] takes it.
+    fn group_scale(scale: i8) -> i32;
 
     /// `Σ w · x` over all steps of `weights`, int8 weights (flipped) or nibbles.
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
@@ -87,6 +86,7 @@ pub(super) trait Tiles: Copy {
 /// Weights of `R` row blocks, a byte each.
 pub(super) trait Weights<const R: usize>: Copy {
     /// Whether they are as the file has them, so that a tile must flip them itself.
+    #[cfg(target_arch = "x86_64")]
     const PACKED: bool;
 
     /// Steps of each row block.
@@ -97,10 +97,15 @@ pub(super) trait Weights<const R: usize>: Copy {
 
     /// One step of row block `r`.
     fn at(&self, step: usize, r: usize) -> &Step;
+
+    /// Steps `4 · four ..` of row block `r`.
+    #[cfg(target_arch = "aarch64")]
+    fn four(&self, four: usize, r: usize) -> [&Step; 4];
 }
 
 /// Unpacked weights.
 impl<const R: usize> Weights<R> for &[[Step; R]] {
+    #[cfg(target_arch = "x86_64")]
     const PACKED: bool = false;
 
     #[inline(always)]
@@ -117,10 +122,18 @@ impl<const R: usize> Weights<R> for &[[Step; R]] {
     fn at(&self, step: usize, r: usize) -> &Step {
         &self[step][r]
     }
+
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    fn four(&self, four: usize, r: usize) -> [&Step; 4] {
+        let [a, b, c, d] = &self.as_chunks().0[four];
+        [&a[r], &b[r], &c[r], &d[r]]
+    }
 }
 
 /// Packed int8 weights.
 impl<const R: usize> Weights<R> for [&[Step]; R] {
+    #[cfg(target_arch = "x86_64")]
     const PACKED: bool = true;
 
     #[inline(always)]
@@ -139,6 +152,12 @@ impl<const R: usize> Weights<R> for [&[Step]; R] {
     #[inline(always)]
     fn at(&self, step: usize, r: usize) -> &Step {
         &self[r][step]
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    fn four(&self, four: usize, r: usize) -> [&Step; 4] {
+        self[r].as_chunks().0[four].each_ref()
     }
 }
 
@@ -185,12 +204,13 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
         out.try_into().expect("R row blocks")
     }
 
-    /// The first `steps` steps of each token.
+    /// The first `steps` steps of each token, and the padding up to 16 columns.
     #[inline(always)]
     pub(super) fn quads(&self, steps: usize) -> [Quads<'a>; T] {
         let mut quads: [Quads<'a>; T] = [&[]; T];
         for (t, quads) in quads.iter_mut().enumerate() {
-            *quads = &self.x.row(self.token + t).data[self.start..].as_chunks().0[..steps];
+            *quads =
+                &self.x.row(self.token + t).data[self.start..].as_chunks().0[..steps.next_multiple_of(4)];
         }
         quads
     }
@@ -244,6 +264,28 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
             }
         }
     }
+}
+
+/// A tile in parts of one row block × `P` tokens and, where there are fewer, one: `several(r, x, sums)` and `one` add the
+/// products of row block `r`. For backends whose registers do not hold the sums of a whole tile.
+#[inline(always)]
+pub(super) fn in_parts<const P: usize, const R: usize, const T: usize>(
+    x: &[Quads<'_>; T],
+    tile: &mut Tile<'_, '_, '_, R, T>,
+    several: impl Fn(usize, &[Quads<'_>; P], &mut [[i32; LANES]; P]),
+    one: impl Fn(usize, &[Quads<'_>; 1], &mut [[i32; LANES]; 1]),
+) {
+    let mut sums = tile.start();
+    for r in 0..R {
+        let ((parts, rest), (part_sums, rest_sums)) = (x.as_chunks(), sums[r].as_chunks_mut());
+        for (x, sums) in parts.iter().zip(part_sums) {
+            several(r, x, sums);
+        }
+        for (x, sums) in rest.as_chunks().0.iter().zip(rest_sums.as_chunks_mut().0) {
+            one(r, x, sums);
+        }
+    }
+    tile.end(&sums);
 }
 
 /// A matrix that the loops can take.

@@ -11,23 +11,29 @@ pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod backend;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod blocked;
 pub mod cells;
 #[cfg(any(feature = "conformance", test))]
 pub mod conformance;
+#[cfg(target_arch = "aarch64")]
+pub mod dotprod;
 #[cfg(whit_dsp)]
 pub mod dsp;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod features;
 pub mod head;
 pub mod lanes;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 #[cfg(any(whit_packed, test))]
 pub mod packed;
 #[cfg(any(feature = "peak", test))]
 pub mod peak;
+#[cfg(target_arch = "aarch64")]
+mod quarters;
 pub mod scalar;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod sources;
 
 pub use crate::architecture::{Activation, Pairing};
@@ -41,10 +47,14 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 pub use backend::{Backend, WithKernels};
 use core::ops::Range;
+#[cfg(target_arch = "aarch64")]
+pub use dotprod::DotProd;
 #[cfg(whit_dsp)]
 pub use dsp::Dsp;
 pub use head::HeadSpan;
 use lanes::Softmax;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
 #[cfg(whit_packed)]
 pub use packed::Packed;
 pub use scalar::Scalar;

@@ -5,6 +5,8 @@
 #[cfg(target_arch = "x86_64")]
 use super::Amx;
 use super::Backend;
+#[cfg(target_arch = "aarch64")]
+use super::{DotProd, Neon};
 #[cfg(target_arch = "x86_64")]
 use core::{arch::x86_64::*, hint::black_box};
 
@@ -41,6 +43,18 @@ impl RegisterProducts {
                 products: (REPEAT * Amx::PRODUCTS) as u64,
                 backend,
             }),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Neon(_) => Some(Self {
+                instructions: "smull + smlal + sadalp, 128 bits",
+                products: (REPEAT * Neon::PRODUCTS) as u64,
+                backend,
+            }),
+            #[cfg(target_arch = "aarch64")]
+            Backend::DotProd(_) => Some(Self {
+                instructions: "sdot, 128 bits",
+                products: (REPEAT * DotProd::PRODUCTS) as u64,
+                backend,
+            }),
         }
     }
 
@@ -56,11 +70,15 @@ impl RegisterProducts {
             Backend::Avx512(_) => unsafe { vpdpbusd() },
             #[cfg(target_arch = "x86_64")]
             Backend::Amx(amx) => amx.multiply_registers(REPEAT),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Neon(neon) => neon.multiply_registers(REPEAT),
+            #[cfg(target_arch = "aarch64")]
+            Backend::DotProd(dotprod) => dotprod.multiply_registers(REPEAT),
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 const REPEAT: usize = 2_000;
 
 /// So many running sums that none waits for the product before, and few enough for the registers.

@@ -17,9 +17,11 @@ fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
 }
 
 /// int8 weights, flipped for the tiles before any token meets them.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(super) struct Flipped<'m, 'a>(pub(super) &'m MatrixI8<'a>);
 
+#[cfg(target_arch = "x86_64")]
 impl Source for Flipped<'_, '_> {
     const WIDEST: usize = WIDEST;
 
@@ -115,9 +117,11 @@ fn unpack_nibbles<const R: usize>(
 }
 
 /// int4 weights without group scales.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(super) struct Whole<'m, 'a>(pub(super) &'m MatrixI4<'a>);
 
+#[cfg(target_arch = "x86_64")]
 impl Source for Whole<'_, '_> {
     const WIDEST: usize = WIDEST;
 
@@ -172,7 +176,7 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
                     0 => [1; LANES],
                     width => packed[group * 4 * Q / width],
                 };
-                scale[r].write(packed.map(|s| i32::from(i16::from(s) as u16).wrapping_mul(K::SPREAD)));
+                scale[r].write(packed.map(K::group_scale));
             }
         }
         unpacked.written_scales = groups.len() * R;

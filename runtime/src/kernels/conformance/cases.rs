@@ -95,7 +95,7 @@ pub(super) const SHAPES: [(usize, usize); 17] = [
     (47, 65),   // a line and one column
     (241, 20),  // sixteen blocks
     (33, 172),  // stories260K's feed-forward: multiple of 4 only
-    (16, 639),  // just within one stretch of columns
+    (16, 639),  // just within one stretch of columns (AArch64: two)
     (40, 1285), // three stretches
 ];
 

@@ -1,0 +1,108 @@
+//! What the AArch64 backends share: a 64-byte step of packed weights as four vectors of 4 rows × 4 columns, and the
+//! loops around it. A backend brings only the multiplications of 16 rows × 16 columns.
+//!
+//! One token, or few, meet the weights as they are packed; for more, `blocked` unpacks nibbles once for all tokens.
+//! Everything is inlined into functions compiled for the backend's features, so that sums stay in registers.
+#![allow(unsafe_code, reason = "vectors and the arrays of their bytes are the same")]
+
+pub(super) mod bytes;
+pub(super) mod nibbles;
+
+use super::blocked::Step;
+use crate::tensor::LANES;
+use core::arch::aarch64::*;
+#[cfg(any(feature = "peak", test))]
+use core::hint::black_box;
+use core::mem::transmute;
+
+/// Sums of 16 rows.
+pub(super) type Sums = [int32x4_t; 4];
+
+/// Weights of 16 rows × 4 columns.
+pub(super) type Quarters = [int8x16_t; 4];
+
+/// Columns of a step that is not there.
+const NONE: Step = [0; 64];
+
+/// The multiplications of a backend. A value proves that the CPU has its features; all methods must be
+/// `#[inline(always)]`, to be compiled for them.
+pub(super) trait Multiply: Copy {
+    /// 16 columns of activations, as the multiplications take them.
+    type Columns: Copy;
+    /// Running sums of int8 products, of 16 rows.
+    type Bytes: Copy;
+    /// Running sums of products with nibbles (`q + 8`), of 16 rows and up to 32 columns.
+    type Nibbles: Copy;
+
+    /// 16 columns, loaded.
+    fn columns(self, x: int8x16_t) -> Self::Columns;
+
+    /// No products yet.
+    fn no_bytes(self) -> Self::Bytes;
+
+    /// Adds the products of 16 columns with each of `P` tokens.
+    fn add_bytes<const P: usize>(
+        self,
+        sums: &mut [Self::Bytes; P],
+        weights: [Quarters; 4],
+        x: &[Self::Columns; P],
+    );
+
+    /// What [`Multiply::add_bytes`] has summed up.
+    fn bytes(self, sums: &Self::Bytes) -> Sums;
+
+    /// No products yet, but `offset` if the sums can hold it.
+    fn no_nibbles(self, offset: i32) -> Self::Nibbles;
+
+    /// Adds the products of 16 columns with each of `P` tokens.
+    fn add_nibbles<const P: usize>(
+        self,
+        sums: &mut [Self::Nibbles; P],
+        weights: [Quarters; 4],
+        x: &[Self::Columns; P],
+    );
+
+    /// Adds the scale of each row times what [`Multiply::add_nibbles`] has summed up, and the offset; with that it fits
+    /// i16.
+    fn add_scaled(self, sums: &mut Sums, nibbles: &Self::Nibbles, offset: i32, scales: [int16x8_t; 2]);
+}
+
+/// Multiplies registers without memory, `P` tokens at a time.
+#[cfg(any(feature = "peak", test))]
+#[inline(always)]
+pub(super) fn multiply_registers<K: Multiply, const P: usize>(kernels: K, turns: usize) {
+    let mut sums = [kernels.no_bytes(); P];
+    let weights = black_box([quarters(&[3; 64]); 4]);
+    for _ in 0..turns {
+        // The compiler may not see that all turns are the same.
+        let x = kernels.columns(sixteen(&black_box([[5; 4]; 4])));
+        kernels.add_bytes(&mut sums, weights, &[x; P]);
+    }
+    black_box(sums);
+}
+
+#[inline(always)]
+pub(super) fn sums_of(values: &[i32; LANES]) -> Sums {
+    // SAFETY: as many bytes, plain numbers both.
+    unsafe { transmute(*values) }
+}
+
+#[inline(always)]
+fn to_array(sums: Sums) -> [i32; LANES] {
+    // SAFETY: as many bytes, plain numbers both.
+    unsafe { transmute(sums) }
+}
+
+/// A step: 4 rows × 4 columns each.
+#[inline(always)]
+fn quarters(step: &Step) -> Quarters {
+    // SAFETY: as many bytes, plain numbers both.
+    unsafe { transmute(*step) }
+}
+
+/// The activations of 16 columns.
+#[inline(always)]
+pub(super) fn sixteen(x: &[[i8; 4]; 4]) -> int8x16_t {
+    // SAFETY: as many bytes, plain numbers both.
+    unsafe { transmute(*x) }
+}
