@@ -101,7 +101,7 @@ fn rotary_positions_in_both_pairings_and_in_part_of_a_head() {
             let token = if heads_outside { i / 12 * 3 + i % 3 } else { i / 4 };
             let row = positions.as_ref().map_or(token, |positions| positions.values[token] as usize);
             let of = |table: &Tensor| table.values[row * pairs..][..pairs].to_vec();
-            lanes::rotate(head, &of(&cos), &of(&sin), pairing);
+            lanes::rotate(head, 8, &of(&cos), &of(&sin), pairing);
         }
         assert_close(&name, &inputs[0].values, &expected);
     }

@@ -209,7 +209,7 @@ fn angles(width: usize, base: f64, position: f32) -> (Vec<f32>, Vec<f32>) {
 
 fn rotated(x: &[f32], base: f64, position: f32, pairing: Pairing) -> Vec<f32> {
     let (mut x, (cos, sin)) = (x.to_vec(), angles(x.len(), base, position));
-    lanes::rotate(&mut x, &cos, &sin, pairing);
+    lanes::rotate_head(&mut x, &cos, &sin, pairing);
     x
 }
 
