@@ -106,3 +106,134 @@ pub(super) fn sixteen(x: &[[i8; 4]; 4]) -> int8x16_t {
     // SAFETY: as many bytes, plain numbers both.
     unsafe { transmute(*x) }
 }
+
+/// The functions of a backend on top of its [`Multiply`], compiled by `$compiled` for its instructions: `TOKENS` of the module
+/// that calls this meet a row block together.
+macro_rules! on_quarters {
+    ($compiled:ident, $token:ident) => {
+        #[cfg(any(feature = "peak", test))]
+        impl $token {
+            /// Products of bytes in a turn of `multiply_registers`.
+            pub(super) const PRODUCTS: usize = TOKENS * 16 * 16;
+
+            /// Multiplies registers without memory.
+            pub(super) fn multiply_registers(self, turns: usize) {
+                // SAFETY: `new` saw every feature.
+                unsafe { multiply_registers(self, turns) }
+            }
+        }
+
+        $compiled! {
+            fn matmul_i8(
+                token: $token,
+                matrix: &MatrixI8<'_>,
+                x: &Activations<'_>,
+                blocks: Range<usize>,
+                out: &mut Columns<'_>,
+            ) {
+                match x.tokens() {
+                    1 => bytes::vector_i8(token, matrix, &x.row(0), blocks, out),
+                    0..WIDEST => few_i8(token, matrix, x, blocks, out),
+                    _ => many_i8(token, matrix, x, blocks, out),
+                }
+            }
+
+            fn matmul_i4(
+                token: $token,
+                matrix: &MatrixI4<'_>,
+                x: &Activations<'_>,
+                blocks: Range<usize>,
+                out: &mut Columns<'_>,
+            ) {
+                match (x.tokens(), matrix.group()) {
+                    (1, 16) => nibbles::vector_i4::<_, 1>(token, matrix, &x.row(0), 0, blocks, out),
+                    (1, _) => nibbles::vector_i4::<_, 2>(token, matrix, &x.row(0), 0, blocks, out),
+                    (0..4, _) => few_i4(token, matrix, x, blocks, out),
+                    _ => many_i4(token, matrix, x, blocks, out),
+                }
+            }
+
+            #[cfg(any(feature = "peak", test))]
+            fn multiply_registers(token: $token, turns: usize) {
+                crate::kernels::quarters::multiply_registers::<_, TOKENS>(token, turns);
+            }
+
+            /// A few tokens. Not inlined: one token has fewer registers to save.
+            #[inline(never)]
+            fn few_i8(
+                token: $token,
+                matrix: &MatrixI8<'_>,
+                x: &Activations<'_>,
+                blocks: Range<usize>,
+                out: &mut Columns<'_>,
+            ) {
+                bytes::few_i8::<_, TOKENS>(token, matrix, x, blocks, out);
+            }
+
+            /// As [`few_i8`].
+            #[inline(never)]
+            fn few_i4(
+                token: $token,
+                matrix: &MatrixI4<'_>,
+                x: &Activations<'_>,
+                blocks: Range<usize>,
+                out: &mut Columns<'_>,
+            ) {
+                match matrix.group() {
+                    16 => nibbles::few_i4::<_, 1>(token, matrix, x, blocks, out),
+                    _ => nibbles::few_i4::<_, 2>(token, matrix, x, blocks, out),
+                }
+            }
+
+            /// Several tokens. Not inlined: one token needs none of this memory.
+            #[inline(never)]
+            fn many_i8(
+                token: $token,
+                matrix: &MatrixI8<'_>,
+                x: &Activations<'_>,
+                blocks: Range<usize>,
+                out: &mut Columns<'_>,
+            ) {
+                blocked::matmul(token, Packed(matrix), x, blocks, out);
+            }
+
+            /// As [`many_i8`].
+            #[inline(never)]
+            fn many_i4(
+                token: $token,
+                matrix: &MatrixI4<'_>,
+                x: &Activations<'_>,
+                blocks: Range<usize>,
+                out: &mut Columns<'_>,
+            ) {
+                match matrix.group() {
+                    16 => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
+                    _ => blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out),
+                }
+            }
+
+            #[inline(never)]
+            fn plain<W: Weights<R>, const R: usize, const T: usize>(
+                token: $token,
+                weights: W,
+                x: &[Quads<'_>; T],
+                tile: &mut Tile<'_, '_, '_, R, T>,
+            ) {
+                bytes::tile_i8::<_, _, R, T, TOKENS>(token, weights, x, tile);
+            }
+
+            #[inline(never)]
+            fn grouped<const R: usize, const T: usize, const Q: usize>(
+                token: $token,
+                weights: &[[[Step; R]; Q]],
+                scales: &[[[i32; LANES]; R]],
+                offsets: &Offsets<T>,
+                x: &[&[[[i8; 4]; Q]]; T],
+                tile: &mut Tile<'_, '_, '_, R, T>,
+            ) {
+                nibbles::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, offsets, x, tile);
+            }
+        }
+    };
+}
+pub(super) use on_quarters;
