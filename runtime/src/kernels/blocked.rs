@@ -199,9 +199,7 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
     /// The results of token `t`.
     #[inline(always)]
     pub(super) fn out(&mut self, t: usize) -> &mut [[f32; LANES]; R] {
-        let columns = self.block * LANES..(self.block + R) * LANES;
-        let out = self.out.token(self.token + t, columns).as_chunks_mut().0;
-        out.try_into().expect("R row blocks")
+        self.out.neighbours(self.token + t, self.block)
     }
 
     /// The first `steps` steps of each token, and the padding up to 16 columns.
