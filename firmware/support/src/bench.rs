@@ -28,9 +28,11 @@ static ROW_SCALES: [f32; ROWS] = [0.01; ROWS];
 /// # Errors
 /// If a model cannot be run in `arena`, which is to have [`self_test_arena`](crate::self_test_arena) bytes.
 pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<(), Error> {
-    Products { board }.call(Scalar);
+    // Results take the memory that tokens take later: a board may have no more.
+    let out = bytemuck::pod_align_to_mut::<u8, f32>(arena).1;
+    Products { board, out }.call(Scalar);
     for backend in Backend::available() {
-        backend.run(Products { board });
+        backend.run(Products { board, out });
     }
     for model in MODELS {
         for backend in Backend::available() {
@@ -62,6 +64,7 @@ fn tokens<B: Board>(
 
 struct Products<'b, B> {
     board: &'b mut B,
+    out: &'b mut [f32],
 }
 
 impl<B: Board> WithKernels for Products<'_, B> {
@@ -81,11 +84,11 @@ impl<B: Board> WithKernels for Products<'_, B> {
             let mut random = Random::new(1);
             x.set(0, 0.01, |_| core::array::from_fn(|_| random.within(-127, 127) as i8));
             let x = x.as_activations();
-            one::<B>(self.board, K::NAME, "int8", 0, (rows, cols), |out| {
+            one::<B>(self.board, self.out, K::NAME, "int8", 0, (rows, cols), |out| {
                 matmul_i8(kernels, rows, cols, &x, out)
             });
             for group in GROUPS {
-                one::<B>(self.board, K::NAME, "int4", group, (rows, cols), |out| {
+                one::<B>(self.board, self.out, K::NAME, "int4", group, (rows, cols), |out| {
                     matmul_i4(kernels, rows, cols, group, &x, out);
                 });
             }
@@ -124,15 +127,14 @@ fn matmul_i4<K: Kernels>(
 #[inline(never)]
 fn one<B: Board>(
     board: &mut B,
+    out: &mut [f32],
     backend: &str,
     weights: &str,
     group: usize,
     (rows, cols): (usize, usize),
     product: impl FnOnce(&mut Columns<'_>),
 ) {
-    let mut out = [0.0; ROWS];
-    let stride = padded_rows(rows);
-    let mut out = Columns::new(&mut out, 1, stride);
+    let mut out = Columns::new(out, 1, padded_rows(rows));
     let measurement = Measurement::start(board);
     product(&mut out);
     let cost = measurement.end(board);
