@@ -7,7 +7,11 @@ cd "$(dirname "$0")"
 
 # Folder in boards, target.
 boards='
+nrf52840-dk thumbv7em-none-eabihf
+nucleo-f446re thumbv7em-none-eabihf
+nucleo-h743zi thumbv7em-none-eabihf
 pico thumbv6m-none-eabi
+pico2 thumbv8m.main-none-eabihf
 '
 model=shakespeare-lstm
 

@@ -22,8 +22,10 @@ fn main() -> ! {
     };
     let chip = embassy_rp::init(Config::new(clocks));
     let uart = Uart::new_blocking(chip.UART0, chip.PIN_0, chip.PIN_1, uart::Config::default());
+    let (sender, receiver) = uart.split();
     run(SerialBoard {
-        serial: Polled::new(uart),
+        receiver: Polled::new(receiver),
+        sender,
         pin: Output::new(chip.PIN_2, Level::Low),
         counter: systick::Counter::<{ CLOCK as u64 }>::new(core.SYST),
     })
