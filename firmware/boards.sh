@@ -7,6 +7,7 @@ cd "$(dirname "$0")"
 
 # Folder in boards, target.
 boards='
+esp32-c3 riscv32imc-unknown-none-elf
 nrf52840-dk thumbv7em-none-eabihf
 nucleo-f446re thumbv7em-none-eabihf
 nucleo-h743zi thumbv7em-none-eabihf
@@ -18,7 +19,8 @@ model=shakespeare-lstm
 check() { # Everything on one board, from its folder, whose configuration of cargo has its target
     local board=$1 program=target/$2/release/whit-$1
     (cd "boards/$board" &&
-        cargo clippy --quiet --release -- -D warnings && cargo build --quiet --release)
+        cargo clippy --quiet --release --all-features -- -D warnings &&
+        cargo build --quiet --release --all-features && cargo build --quiet --release)
     if [ -f "boards/$board/emulate.mjs" ]; then
         emulate "$board" "$program"
     fi

@@ -19,6 +19,8 @@ mod generate;
 mod line;
 mod models;
 mod program;
+#[cfg(feature = "screen")]
+mod screen;
 mod self_test;
 mod serial;
 pub mod stack;
@@ -33,5 +35,7 @@ pub use conformance::conformance;
 pub use generate::{Timing, continue_text, generate};
 pub use models::{Golden, Included, MODEL, MODELS, TINY, self_test_arena};
 pub use program::{CONTEXT, TOKENS, run};
+#[cfg(feature = "screen")]
+pub use screen::{Mirrored, Screen};
 pub use self_test::{check, self_test};
 pub use serial::{Polled, SerialBoard};
