@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds and lints the programs of the real boards, or of those named, runs the Pico's image under rp2040js, and prints what
-# each takes of flash and of RAM.
-# Needs node and npm, nm and size (binutils), and Rust's targets.
+# Builds and lints the programs of the real boards, or of those named, runs the images, the Pico's under rp2040js and those of
+# the other Arm cores under Unicorn, and prints what each takes of flash and of RAM.
+# Needs node and npm, python3 and pip3, nm and size (binutils), and Rust's targets.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -21,22 +21,35 @@ check() { # Everything on one board, from its folder, whose configuration of car
     (cd "boards/$board" &&
         cargo clippy --quiet --release --all-features -- -D warnings &&
         cargo build --quiet --release --all-features && cargo build --quiet --release)
-    if [ -f "boards/$board/emulate.mjs" ]; then
-        emulate "$board" "$program"
-    fi
+    case $board in
+    esp32-c3) ;;
+    pico) emulate "$board" "$program" && cycles ;;
+    *) emulate "$board" "$program" ;;
+    esac
     sizes "$board" "$program" >>target/sizes
 }
 
-emulate() { # A text is that of the emulated boards, its cost at most what it was
-    local board=$1 most=9300000
-    (cd "boards/$board" && npm ci --silent)
-    node "boards/$board/emulate.mjs" "$2" 'ROMEO:' >"target/$board.said" 2>"target/$board.pin"
-    grep '^ok .* golden transcript' "target/$board.said"
+emulate() { # The transcript holds, a text is that of the emulated boards, and the pin was high once for every token
+    local said=target/$1.said pin=target/$1.pin
+    run "$1" "$2" 'ROMEO:' >"$said" 2>"$pin" || { cat "$said" "$pin" && exit 1; }
+    grep '^ok .* golden transcript' "$said"
     diff <(sed '/^\[/q' "snapshots/$model.txt" | numberless) \
-        <(tr -d '\r' <"target/$board.said" | sed -n '/^> ROMEO/,/^\[/p' | numberless)
-    cat "target/$board.pin"
-    awk -v most=$most '/^pin: 200 tokens/ { seen = 1; if ($4 > most) { print "more than " most; exit 1 } }
-        END { exit !seen }' "target/$board.pin"
+        <(tr -d '\r' <"$said" | sed -n '/^> ROMEO/,/^\[/p' | numberless)
+    sed "s/^/$1 /" "$pin" | grep 'pin: 200 tokens'
+}
+
+run() { # An image
+    if [ "$1" = pico ]; then
+        (cd boards/pico && npm ci --silent)
+        node boards/pico/emulate.mjs "${@:2}"
+    else
+        [ -d target/unicorn ] || pip3 install --quiet --target target/unicorn unicorn==2.1.4
+        PYTHONPATH=target/unicorn python3 boards/emulate.py "$@"
+    fi
+}
+
+cycles() { # At most so many for a token
+    awk -v most=9300000 '{ if ($4 > most) { print "more than " most; exit 1 } }' target/pico.pin
 }
 
 numberless() { # What a text cost changes with the compiler, and is counted in other units

@@ -22,7 +22,7 @@ static RECEIVED: ConstStaticCell<[u8; 1]> = ConstStaticCell::new([0]);
 
 #[entry]
 fn main() -> ! {
-    let (Some(chip), Some(core)) = (pac::Peripherals::take(), pac::CorePeripherals::take()) else {
+    let (Some(chip), Some(core)) = (pac::Peripherals::take(), cortex_m::Peripherals::take()) else {
         defmt::panic!("the board is taken");
     };
     // The crystal, for seconds and bits of the right length.
