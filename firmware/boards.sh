@@ -18,9 +18,9 @@ model=shakespeare-lstm
 
 check() { # Everything on one board, from its folder, whose configuration of cargo has its target
     local board=$1 program=target/$2/release/whit-$1
-    (cd "boards/$board" &&
-        cargo clippy --quiet --release --all-features -- -D warnings &&
-        cargo build --quiet --release --all-features && cargo build --quiet --release)
+    (cd "boards/$board" && cargo clippy --quiet --release --all-features -- -D warnings)
+    [ "$board" != pico ] || display "$program"
+    (cd "boards/$board" && cargo build --quiet --release)
     case $board in
     esp32-c3) ;;
     pico) emulate "$board" "$program" && cycles ;;
@@ -46,6 +46,12 @@ run() { # An image
         [ -d target/unicorn ] || pip3 install --quiet --target target/unicorn unicorn==2.1.4
         PYTHONPATH=target/unicorn python3 boards/emulate.py "$@"
     fi
+}
+
+display() { # What the Pico's display shows after the start
+    (cd boards/pico && cargo build --quiet --release --features display)
+    DISPLAY_TOO=1 run pico "$1" 2>&1 | sed '1,/^> /d' | diff snapshots/pico-display.txt -
+    echo "pico's display shows what it did"
 }
 
 cycles() { # At most so many for a token

@@ -3,10 +3,13 @@
 //
 //     node emulate.mjs ../../target/thumbv6m-none-eabi/release/whit-pico 'ROMEO:'
 //
+// With DISPLAY_TOO=1 there is a display, whose picture comes last.
+//
 // The image starts as the boot ROM starts it: its second stage, if the checksum is right, runs from RAM, sets up the flash
 // and jumps to the program. Flash answers at once here; a real one makes the core wait where its cache of 16 kB misses.
 import { readFileSync } from 'node:fs';
 import { ConsoleLogger, LogLevel, RP2040 } from 'rp2040js';
+import { Ssd1306 } from './ssd1306.mjs';
 
 const FLASH = 0x10000000;
 const FLASH_LEN = 2 << 20;
@@ -23,8 +26,10 @@ const chip = new RP2040();
 chip.logger = new ConsoleLogger(LogLevel.Error);
 const flash = load(readFileSync(file));
 start(flash);
+const display = process.env.DISPLAY_TOO && new Ssd1306(chip.i2c[0]);
 const pulses = countPulses();
 talk(lines);
+if (display) console.log(`\n${display.picture()}`);
 
 /** What a tool that writes the flash takes from an ELF file: the segments with bytes, by their physical address. */
 function load(elf) {
