@@ -26,6 +26,8 @@ FLASH_LEN = 4 << 20
 MOST_MICROSECONDS = 300_000_000
 # Peripherals, and the core's own.
 REGISTERS = [(0x40000000, 0x20000000), (0xD0000000, 0x1000), (0xE0000000, 0x100000)]
+# Of the nRF52840, what chip it is, and its configuration.
+INFORMATION = (0x10000000, 0x2000)
 
 
 def ready(*pairs):
@@ -107,7 +109,12 @@ BOARDS = {
     "nrf52840-dk": Board(
         UC_CPU_ARM_CORTEX_M4,
         0x00000000,
-        {0x40000100: always(1), ENDRX: receive_into_memory},
+        {
+            0x10000104: always(int.from_bytes(b"0FAA", "little")),
+            0x10001208: always(0x5A),
+            0x40000100: always(1),
+            ENDRX: receive_into_memory,
+        },
         {
             UARTE: event(RXSTARTED),
             UARTE + 0x8: send_from_memory,
@@ -185,7 +192,7 @@ class Chip:
         self.core.ctl_set_cpu_model(self.board.cpu)
         self.core.mem_map(*RAM)
         self.core.mem_map(self.board.flash, FLASH_LEN)
-        for start, size in REGISTERS:
+        for start, size in REGISTERS if self.board.flash else [INFORMATION, *REGISTERS]:
             self.core.mmio_map(start, size, self.read, start, self.write, start)
         self.load()
         stack, start = struct.unpack("<II", self.core.mem_read(self.board.flash, 8))

@@ -2,6 +2,8 @@
 #![no_std]
 #![no_main]
 
+mod debug;
+
 use cortex_m_rt::entry;
 use defmt_rtt as _;
 use nrf52840_hal::gpio::{Level, p0};
@@ -25,6 +27,7 @@ fn main() -> ! {
     let (Some(chip), Some(core)) = (pac::Peripherals::take(), cortex_m::Peripherals::take()) else {
         defmt::panic!("the board is taken");
     };
+    debug::keep_open(&chip);
     // The crystal, for seconds and bits of the right length.
     Clocks::new(chip.CLOCK).enable_ext_hfosc();
     chip.NVMC.icachecnf.write(|w| w.cacheen().enabled());
