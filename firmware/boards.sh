@@ -65,8 +65,8 @@ numberless() { # What a text cost changes with the compiler, and is counted in o
 sizes() { # A row of the table
     local file=../models/$model/model.whit
     { size -A "$2"; nm -S --radix=d "$2"; } | awk -v board="$1" -v model="$(wc -c <"$file")" '
-        $1 ~ /^\.(text|rodata|vector_table|boot2|boot_info|start_block|end_block|data|rwtext|trap|flash\.appdesc|bi_entries)/ { flash += $2 }
-        $1 ~ /^\.(data|bss|uninit|noinit|rwtext|trap)/ { statics += $2 }
+        $1 ~ /^\.(vector_table|boot2|start_block|text|rodata|data|trap|rwtext|flash\.appdesc)/ { flash += $2 }
+        $1 ~ /^\.(data|bss|uninit|noinit|trap|rwtext)/ { statics += $2 }
         $4 ~ /ARENA/ { arena = $2 + 0 }
         END { print "| " board " | " flash - model " | " model " | " statics " | " arena " |" }'
 }
