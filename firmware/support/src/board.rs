@@ -25,6 +25,18 @@ pub trait Board: fmt::Write {
     fn pin(&mut self) -> &mut Self::Pin;
 }
 
+/// A counter of cycles, or of time.
+pub trait Count {
+    /// What it counts.
+    const UNIT: &'static str;
+
+    /// How many of them there are in a second.
+    const PER_SECOND: u64;
+
+    /// How many there were since some moment.
+    fn count(&mut self) -> u64;
+}
+
 /// A measurement: the pin is high from its start to its end. Two calls rather than one with a closure, whose result would
 /// be moved, and take its size of a small stack twice.
 #[derive(Debug)]

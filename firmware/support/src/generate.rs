@@ -87,6 +87,8 @@ fn report<B: Board>(board: &mut B, timing: &Timing) {
     let tenths = (10 * timing.drawn * B::PER_SECOND).checked_div(timing.tokens).unwrap_or(0);
     let each = timing.tokens.checked_div(timing.drawn).unwrap_or(0);
     let Timing { prompt, drawn, .. } = timing;
+    #[cfg(feature = "defmt")]
+    defmt::info!("{} tokens, {} {} each, the prompt {}", drawn, each, B::UNIT, prompt);
     let _ = writeln!(
         board,
         "\n[{drawn} tokens, {}.{} a second: {each} {unit} each, the prompt {prompt}; {} bytes of stack]",

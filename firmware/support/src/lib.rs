@@ -1,4 +1,5 @@
-//! What every board shares: a board brings a serial line, a counter and a pin ([`Board`]), and gets the programs.
+//! What every board shares: a board brings a serial line, a counter and a pin ([`Board`], of parts [`SerialBoard`]), and gets
+//! the programs.
 //!
 //! No heap: a program's arena is a static whose size the compiler takes from the model that is included
 //! ([`whit::arena_size_in_batches`]). Read `board`, then `generate`.
@@ -11,19 +12,30 @@ mod bench;
 mod board;
 #[cfg(feature = "suite")]
 mod conformance;
+// The cores without swaps, ARMv6-M, have no counter there.
+#[cfg(all(target_arch = "arm", target_has_atomic = "32"))]
+pub mod dwt;
 mod generate;
 mod line;
 mod models;
+mod program;
+#[cfg(feature = "screen")]
+mod screen;
 mod self_test;
+mod serial;
 pub mod stack;
 #[cfg(target_arch = "arm")]
 pub mod systick;
 
 #[cfg(feature = "suite")]
 pub use bench::bench;
-pub use board::Board;
+pub use board::{Board, Count};
 #[cfg(feature = "suite")]
 pub use conformance::conformance;
 pub use generate::{Timing, continue_text, generate};
 pub use models::{Golden, Included, MODEL, MODELS, TINY, self_test_arena};
-pub use self_test::self_test;
+pub use program::{CONTEXT, TOKENS, run};
+#[cfg(feature = "screen")]
+pub use screen::{Mirrored, Screen};
+pub use self_test::{check, self_test};
+pub use serial::{Polled, SerialBoard};

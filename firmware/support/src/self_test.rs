@@ -28,6 +28,20 @@ pub fn self_test<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> boo
     all & says(board, "stack", "", "never reached the statics below it", Ok(stack::left() > 0))
 }
 
+/// Replays the transcript in one model's file by the backend that it runs with; says what held. For programs that have no
+/// room for every model.
+pub fn check<B: Board>(
+    board: &mut B,
+    name: &str,
+    model: &[u8],
+    arena: &mut [u8],
+    (context, batch): Options,
+) -> bool {
+    let backend = Backend::detect();
+    let held = with(model, backend, |model| transcript_holds(model, arena, (context, batch)));
+    says(board, name, backend.name(), "golden transcript", held)
+}
+
 fn says<B: Board>(board: &mut B, what: &str, backend: &str, check: &str, held: Result<bool, Error>) -> bool {
     let _ = match held {
         Ok(true) => writeln!(board, "ok      {what} {backend} {check}"),
@@ -47,7 +61,7 @@ pub(crate) fn with<R>(
 }
 
 /// Positions, and tokens that are taken at a time.
-type Options = (usize, usize);
+pub(crate) type Options = (usize, usize);
 
 // Not inlined, as below: the stack of each check is to be free for the next.
 /// The transcript in the model's file: every token, and the checksum of all logits on the way.

@@ -56,6 +56,9 @@ pub use painted::{left, paint, used};
 /// Of a host's stack nothing is painted.
 #[cfg(not(target_os = "none"))]
 mod unpainted {
+    /// Paints nothing.
+    pub fn paint(_: usize) {}
+
     /// Not known.
     pub fn used() -> usize {
         0
@@ -67,4 +70,4 @@ mod unpainted {
     }
 }
 #[cfg(not(target_os = "none"))]
-pub use unpainted::{left, used};
+pub use unpainted::{left, paint, used};

@@ -1,5 +1,6 @@
 //! SysTick as a counter that does not wrap: every Cortex-M has it, the M0 too, and emulators run it.
 
+use crate::Count;
 use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
@@ -9,11 +10,11 @@ const PERIOD: u32 = 1 << 24;
 
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
-/// Core cycles since it was made. The board's `SysTick` exception must call [`wrapped`].
+/// Cycles since it was made, of a core with `HZ` of them in a second. The board's `SysTick` exception must call [`wrapped`].
 #[derive(Debug)]
-pub struct Counter(());
+pub struct Counter<const HZ: u64>(());
 
-impl Counter {
+impl<const HZ: u64> Counter<HZ> {
     /// Starts counting.
     pub fn new(mut syst: SYST) -> Self {
         syst.set_clock_source(SystClkSource::Core);
@@ -23,9 +24,13 @@ impl Counter {
         syst.enable_interrupt();
         Self(())
     }
+}
 
-    /// Cycles so far.
-    pub fn cycles(&self) -> u64 {
+impl<const HZ: u64> Count for Counter<HZ> {
+    const UNIT: &'static str = "cycles";
+    const PER_SECOND: u64 = HZ;
+
+    fn count(&mut self) -> u64 {
         loop {
             let wraps = WRAPS.load(Ordering::Relaxed);
             let ticks = PERIOD - 1 - SYST::get_current();

@@ -10,13 +10,13 @@ use core::panic::PanicInfo;
 pub use cortex_m_rt::entry;
 use cortex_m_rt::exception;
 use cortex_m_semihosting::debug;
-use whit_firmware::{Board, stack, systick};
+use whit_firmware::{Board, Count, stack, systick};
 
 /// The board.
 #[derive(Debug)]
 pub struct Emulated {
     serial: Serial,
-    counter: systick::Counter,
+    counter: systick::Counter<CLOCK>,
     pin: Pin,
 }
 
@@ -66,7 +66,7 @@ impl Board for Emulated {
     type Pin = Pin;
 
     fn count(&mut self) -> u64 {
-        self.counter.cycles() * 1_000_000_000 / CLOCK / INSTRUCTION_NS
+        self.counter.count() * 1_000_000_000 / CLOCK / INSTRUCTION_NS
     }
 
     fn read(&mut self) -> Option<u8> {

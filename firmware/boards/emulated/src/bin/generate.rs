@@ -5,13 +5,7 @@
 use static_cell::ConstStaticCell;
 use whit::{Aligned, SessionOptions, arena_size_in_batches};
 use whit_emulated::{BATCH, Emulated, entry};
-use whit_firmware::{MODEL, generate};
-
-/// Positions of context; of a recurrent model the tokens that its repetition penalty remembers.
-const CONTEXT: usize = 64;
-
-/// The longest text.
-const TOKENS: usize = 200;
+use whit_firmware::{CONTEXT, MODEL, TOKENS, generate};
 
 static ARENA: ConstStaticCell<Aligned<[u8; arena_size_in_batches(MODEL, CONTEXT, BATCH)]>> =
     ConstStaticCell::new(Aligned::zeroed());

@@ -1,0 +1,5 @@
+//! The linker script, which `esp-hal` writes.
+
+fn main() {
+    println!("cargo::rustc-link-arg=-Tlinkall.x");
+}
