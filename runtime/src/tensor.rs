@@ -7,7 +7,7 @@ pub use crate::activations::{
     ACTIVATION_PAD, ActivationBits, ActivationShape, Activations, ActivationsMut, Row,
 };
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
 use core::ops::Range;
 
 /// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
@@ -101,7 +101,7 @@ impl<'a> MatrixI8<'a> {
     }
 
     /// The row blocks `blocks`, in order.
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
     #[inline(always)]
     pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI8<'a>> {
         let (data, stride, len) = (self.data, self.stride, self.steps() * 64);
@@ -235,7 +235,7 @@ impl<'a> MatrixI4<'a> {
     }
 
     /// The row blocks `blocks`, in order.
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
     #[inline(always)]
     pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI4<'a>> {
         let (steps, groups) = (self.steps() * 64, self.groups() * LANES);
@@ -260,7 +260,7 @@ impl<'a> MatrixI4<'a> {
 }
 
 /// One row block of a [`MatrixI8`].
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockI8<'a> {
     /// `[steps][16][4]`.
@@ -270,7 +270,7 @@ pub(crate) struct BlockI8<'a> {
 }
 
 /// One row block of a [`MatrixI4`].
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockI4<'a> {
     /// `[steps][16][4]` bytes.

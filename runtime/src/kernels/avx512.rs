@@ -10,11 +10,12 @@ mod attention;
 mod floats;
 mod vectors;
 
-use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
+use super::blocked::{self, FEW, Offsets, Tile, Tiles};
 use super::features::vector_backend;
 use super::lanes::{self, Softmax};
 use super::scalar::finish;
 use super::sources::{Flipped, Grouped, Packed, Whole};
+use super::steps::{Quads, Step, Weights};
 use super::{Activation, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row};

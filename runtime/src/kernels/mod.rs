@@ -30,11 +30,15 @@ pub mod neon;
 pub mod packed;
 #[cfg(any(feature = "peak", test))]
 pub mod peak;
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
 mod quarters;
 pub mod scalar;
+#[cfg(target_feature = "simd128")]
+pub mod simd128;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod sources;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128"))]
+mod steps;
 
 pub use crate::architecture::{Activation, Pairing};
 use crate::parallel::Columns;
@@ -58,6 +62,8 @@ pub use neon::Neon;
 #[cfg(whit_packed)]
 pub use packed::Packed;
 pub use scalar::Scalar;
+#[cfg(target_feature = "simd128")]
+pub use simd128::Simd128;
 
 /// What a core must be able to do. All methods compute the same bits on every backend.
 ///

@@ -1,6 +1,7 @@
 //! The integer matrices as the loops of `blocked` take them: packed or unpacked, with or without group scales.
 
-use super::blocked::{STRETCH, Source, Step, Tile, Tiles, Unpacked, WIDEST};
+use super::blocked::{STRETCH, Source, Tile, Tiles, Unpacked, WIDEST};
+use super::steps::Step;
 use crate::tensor::{LANES, MatrixI4, MatrixI8};
 use core::mem::MaybeUninit;
 use core::ops::Range;
