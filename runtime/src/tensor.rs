@@ -7,7 +7,7 @@ pub use crate::activations::{
     ACTIVATION_PAD, ActivationBits, ActivationShape, Activations, ActivationsMut, Row,
 };
 
-#[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
+#[cfg(target_arch = "aarch64")]
 use core::ops::Range;
 
 /// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
@@ -101,7 +101,7 @@ impl<'a> MatrixI8<'a> {
     }
 
     /// The row blocks `blocks`, in order.
-    #[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
+    #[cfg(target_arch = "aarch64")]
     #[inline(always)]
     pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI8<'a>> {
         let (data, stride, len) = (self.data, self.stride, self.steps() * 64);
@@ -235,7 +235,7 @@ impl<'a> MatrixI4<'a> {
     }
 
     /// The row blocks `blocks`, in order.
-    #[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
+    #[cfg(target_arch = "aarch64")]
     #[inline(always)]
     pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI4<'a>> {
         let (steps, groups) = (self.steps() * 64, self.groups() * LANES);
@@ -260,7 +260,7 @@ impl<'a> MatrixI4<'a> {
 }
 
 /// One row block of a [`MatrixI8`].
-#[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
+#[cfg(target_arch = "aarch64")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockI8<'a> {
     /// `[steps][16][4]`.
@@ -270,7 +270,7 @@ pub(crate) struct BlockI8<'a> {
 }
 
 /// One row block of a [`MatrixI4`].
-#[cfg(any(target_arch = "aarch64", target_feature = "simd128"))]
+#[cfg(target_arch = "aarch64")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockI4<'a> {
     /// `[steps][16][4]` bytes.
@@ -282,7 +282,7 @@ pub(crate) struct BlockI4<'a> {
 }
 
 fn block_of(scale: &[f32], block: usize) -> &[f32; LANES] {
-    scale[block * LANES..][..LANES].try_into().expect("the slice has LANES elements")
+    scale[block * LANES..].first_chunk().expect("every block has LANES scales")
 }
 
 /// f32 weights, row-major `[rows][cols]`, unpadded.

@@ -10,11 +10,10 @@
 #![allow(unsafe_code, reason = "vector loads and stores, and the calls that enter the instruction set")]
 
 use super::Kernels;
-use super::blocked::{self, Offsets, STRETCH, Tile, Tiles};
+use super::blocked::{self, Offsets, Quads, STRETCH, Step, Tile, Tiles, Weights};
 use super::features::vector_backend;
 use super::scalar::finish;
 use super::sources::{Grouped, Packed};
-use super::steps::{Quads, Step, Weights};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;

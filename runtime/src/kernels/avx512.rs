@@ -10,12 +10,11 @@ mod attention;
 mod floats;
 mod vectors;
 
-use super::blocked::{self, FEW, Offsets, Tile, Tiles};
+use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
 use super::features::vector_backend;
 use super::lanes::{self, Softmax};
 use super::scalar::finish;
 use super::sources::{Flipped, Grouped, Packed, Whole};
-use super::steps::{Quads, Step, Weights};
 use super::{Activation, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row};
@@ -61,10 +60,13 @@ vector_backend! {
             match activation {
                 // SAFETY: `new` saw every feature.
                 Activation::Silu => unsafe { floats::silu_gated(gate, up) },
-                _ => self.enter(
-                    #[inline(always)]
-                    || lanes::activate_gated(activation, gate, up),
-                ),
+                _ => {
+                    self.activate(activation, gate);
+                    self.enter(
+                        #[inline(always)]
+                        || lanes::multiply(gate, up),
+                    );
+                }
             }
         }
 

@@ -10,12 +10,11 @@
 #![allow(unsafe_code, reason = "instructions without memory, and the calls that enter the instruction set")]
 
 use super::Kernels;
-use super::blocked::{self, Offsets, Tile, Tiles, WIDEST};
+use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::quarters::{Multiply, Quarters, Scales, Sums, on_quarters, sums_of};
-use super::quarters::{bytes, nibbles, tiles};
+use super::quarters::{Multiply, Quarters, Sums, on_quarters, sums_of};
+use super::quarters::{bytes, nibbles};
 use super::sources::{Grouped, Packed};
-use super::steps::{Quads, Step, Weights};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
@@ -112,7 +111,7 @@ impl Multiply for DotProd {
     }
 
     #[inline(always)]
-    fn add_scaled(self, sums: &mut Sums, nibbles: &Sums, _: i32, scales: Scales) {
+    fn add_scaled(self, sums: &mut Sums, nibbles: &Sums, _: i32, scales: [int16x8_t; 2]) {
         for half in 0..2 {
             let i = 2 * half;
             // SAFETY: `self` proves NEON; no memory is touched.

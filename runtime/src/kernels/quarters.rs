@@ -1,37 +1,25 @@
-//! What the backends with vectors of 16 bytes share, those of AArch64 and WebAssembly: a 64-byte step of packed weights
-//! as four vectors of 4 rows × 4 columns, and the loops around it. A backend brings only the multiplications of 16 rows ×
-//! 16 columns, and an instruction set what little else the loops ask of its vectors.
+//! What the AArch64 backends share: a 64-byte step of packed weights as four vectors of 4 rows × 4 columns, and the
+//! loops around it. A backend brings only the multiplications of 16 rows × 16 columns.
 //!
-//! One token, or few, meet the weights as they are packed; for more, `blocked` unpacks nibbles once for all tokens, on
-//! AArch64. For WebAssembly, 85 kB of tiles made a prefill at most a tenth faster (x86, node 20).
+//! One token, or few, meet the weights as they are packed; for more, `blocked` unpacks nibbles once for all tokens.
 //! Everything is inlined into functions compiled for the backend's features, so that sums stay in registers.
 #![allow(unsafe_code, reason = "vectors and the arrays of their bytes are the same")]
 
-#[cfg(target_arch = "aarch64")]
-mod aarch64;
 pub(super) mod bytes;
 pub(super) mod nibbles;
-#[cfg(target_arch = "aarch64")]
-pub(super) mod tiles;
-#[cfg(target_arch = "wasm32")]
-mod wasm32;
 
-use super::steps::Step;
+use super::blocked::Step;
 use crate::tensor::LANES;
-#[cfg(target_arch = "aarch64")]
-use aarch64 as vectors;
+use core::arch::aarch64::*;
 #[cfg(any(feature = "peak", test))]
 use core::hint::black_box;
 use core::mem::transmute;
-pub(super) use vectors::{I8x16, I32x4, Scales};
-#[cfg(target_arch = "wasm32")]
-use wasm32 as vectors;
 
 /// Sums of 16 rows.
-pub(super) type Sums = [I32x4; 4];
+pub(super) type Sums = [int32x4_t; 4];
 
 /// Weights of 16 rows × 4 columns.
-pub(super) type Quarters = [I8x16; 4];
+pub(super) type Quarters = [int8x16_t; 4];
 
 /// Columns of a step that is not there.
 const NONE: Step = [0; 64];
@@ -47,7 +35,7 @@ pub(super) trait Multiply: Copy {
     type Nibbles: Copy;
 
     /// 16 columns, loaded.
-    fn columns(self, x: I8x16) -> Self::Columns;
+    fn columns(self, x: int8x16_t) -> Self::Columns;
 
     /// No products yet.
     fn no_bytes(self) -> Self::Bytes;
@@ -76,7 +64,7 @@ pub(super) trait Multiply: Copy {
 
     /// Adds the scale of each row times what [`Multiply::add_nibbles`] has summed up, and the offset; with that it fits
     /// i16.
-    fn add_scaled(self, sums: &mut Sums, nibbles: &Self::Nibbles, offset: i32, scales: Scales);
+    fn add_scaled(self, sums: &mut Sums, nibbles: &Self::Nibbles, offset: i32, scales: [int16x8_t; 2]);
 }
 
 /// Multiplies registers without memory, `P` tokens at a time.
@@ -114,14 +102,13 @@ fn quarters(step: &Step) -> Quarters {
 
 /// The activations of 16 columns.
 #[inline(always)]
-pub(super) fn sixteen(x: &[[i8; 4]; 4]) -> I8x16 {
+pub(super) fn sixteen(x: &[[i8; 4]; 4]) -> int8x16_t {
     // SAFETY: as many bytes, plain numbers both.
     unsafe { transmute(*x) }
 }
 
-/// The functions of a backend of AArch64 on top of its [`Multiply`], compiled by `$compiled` for its instructions: `TOKENS` of the module
+/// The functions of a backend on top of its [`Multiply`], compiled by `$compiled` for its instructions: `TOKENS` of the module
 /// that calls this meet a row block together.
-#[cfg(target_arch = "aarch64")]
 macro_rules! on_quarters {
     ($compiled:ident, $token:ident) => {
         #[cfg(any(feature = "peak", test))]
@@ -232,7 +219,7 @@ macro_rules! on_quarters {
                 x: &[Quads<'_>; T],
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
-                tiles::tile_i8::<_, _, R, T, TOKENS>(token, weights, x, tile);
+                bytes::tile_i8::<_, _, R, T, TOKENS>(token, weights, x, tile);
             }
 
             #[inline(never)]
@@ -244,10 +231,9 @@ macro_rules! on_quarters {
                 x: &[&[[[i8; 4]; Q]]; T],
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
-                tiles::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, offsets, x, tile);
+                nibbles::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, offsets, x, tile);
             }
         }
     };
 }
-#[cfg(target_arch = "aarch64")]
 pub(super) use on_quarters;

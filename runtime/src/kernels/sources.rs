@@ -1,7 +1,6 @@
 //! The integer matrices as the loops of `blocked` take them: packed or unpacked, with or without group scales.
 
-use super::blocked::{STRETCH, Source, Tile, Tiles, Unpacked, WIDEST};
-use super::steps::Step;
+use super::blocked::{STRETCH, Source, Step, Tile, Tiles, Unpacked, WIDEST};
 use crate::tensor::{LANES, MatrixI4, MatrixI8};
 use core::mem::MaybeUninit;
 use core::ops::Range;

@@ -1,16 +1,13 @@
-//! int8 weights, straight from the file, × one token or few.
+//! int8 weights: straight from the file for one token, or few; tiles for more.
 
 use super::{Multiply, NONE, quarters, sixteen, to_array};
+use crate::kernels::blocked::{Quads, Step, Tile, Weights, in_parts};
 use crate::kernels::scalar::finish;
-use crate::kernels::steps::{Quads, Step, Weights};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, BlockI8, MatrixI8};
-#[cfg(target_arch = "aarch64")]
-use crate::tensor::{LANES, Row};
+use crate::tensor::{Activations, BlockI8, LANES, MatrixI8, Row};
 use core::ops::Range;
 
 /// int8 weights × one token.
-#[cfg(target_arch = "aarch64")]
 #[inline(always)]
 pub(in crate::kernels) fn vector_i8<K: Multiply>(
     kernels: K,
@@ -81,7 +78,7 @@ fn steps_of(weights: &[i8]) -> &[Step] {
 
 /// The products of row block `r` × `P` tokens, which end with a whole 16 columns.
 #[inline(always)]
-pub(super) fn products_i8<K: Multiply, W: Weights<R>, const R: usize, const P: usize>(
+fn products_i8<K: Multiply, W: Weights<R>, const R: usize, const P: usize>(
     kernels: K,
     weights: W,
     r: usize,
@@ -113,4 +110,45 @@ pub(super) fn products_i8<K: Multiply, W: Weights<R>, const R: usize, const P: u
         kernels.add_bytes(&mut sums, last.map(quarters), &columns);
     }
     sums
+}
+
+/// A tile of int8 weights in parts of one row block × `P` tokens.
+#[inline(always)]
+pub(in crate::kernels) fn tile_i8<
+    K: Multiply,
+    W: Weights<R>,
+    const R: usize,
+    const T: usize,
+    const P: usize,
+>(
+    kernels: K,
+    weights: W,
+    x: &[Quads<'_>; T],
+    tile: &mut Tile<'_, '_, '_, R, T>,
+) {
+    in_parts(
+        x,
+        tile,
+        #[inline(always)]
+        |r, x: &[Quads<'_>; P], sums| part_i8(kernels, weights, r, x, sums),
+        #[inline(always)]
+        |r, x, sums| part_i8(kernels, weights, r, x, sums),
+    );
+}
+
+#[inline(always)]
+fn part_i8<K: Multiply, W: Weights<R>, const R: usize, const P: usize>(
+    kernels: K,
+    weights: W,
+    r: usize,
+    x: &[Quads<'_>; P],
+    sums: &mut [[i32; LANES]; P],
+) {
+    let products = products_i8(kernels, weights, r, x);
+    for p in 0..P {
+        let products = to_array(kernels.bytes(&products[p]));
+        for l in 0..LANES {
+            sums[p][l] = sums[p][l].wrapping_add(products[l]);
+        }
+    }
 }

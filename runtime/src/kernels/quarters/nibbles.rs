@@ -1,11 +1,17 @@
-//! int4 weights, straight from the file, × one token or few. Sums over 32 columns (16 in groups of 16) fit i16, and each
-//! is scaled.
+//! int4 weights: straight from the file for one token, or few; tiles of nibbles that were unpacked for more. Sums over
+//! 32 columns (16 in groups of 16) fit i16, and each is scaled.
+#![allow(
+    unsafe_code,
+    reason = "instructions without memory; vectors and the arrays of their bytes are the same"
+)]
 
-use super::{Multiply, NONE, Quarters, Scales, quarters, sixteen, sums_of, to_array, vectors};
+use super::{Multiply, NONE, Quarters, quarters, sixteen, sums_of, to_array};
+use crate::kernels::blocked::{Offsets, STRETCH, Step, Tile};
 use crate::kernels::scalar::finish;
-use crate::kernels::steps::Step;
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, Row};
+use core::arch::aarch64::*;
+use core::mem::transmute;
 use core::ops::Range;
 
 /// int4 weights × few tokens, `H` (1 or 2) times 16 columns at a time. Each row block comes from memory once.
@@ -57,7 +63,7 @@ pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize>(
                 &mut sums,
                 &products[0],
                 offset,
-                packed_scales(kernels, scales, chunk >> doublings),
+                widened(kernels, scales.get(chunk >> doublings)),
             );
         }
         if let Some(offset) = offsets.get(whole.len()) {
@@ -68,7 +74,7 @@ pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize>(
                 let steps = [&weights[0], weights.get(1).unwrap_or(&NONE)];
                 add_two_steps(kernels, &mut products, steps, x);
             }
-            let scale = packed_scales(kernels, scales, whole.len() >> doublings);
+            let scale = widened(kernels, scales.get(whole.len() >> doublings));
             kernels.add_scaled(&mut sums, &products[0], offset, scale);
         }
         finish(to_array(sums), block.scale, row.scale, out);
@@ -79,6 +85,79 @@ pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize>(
 #[inline(always)]
 fn add_two_steps<K: Multiply>(kernels: K, sums: &mut [K::Nibbles; 1], steps: [&Step; 2], x: &[[i8; 4]; 4]) {
     kernels.add_nibbles(sums, nibbles(kernels, steps), &[kernels.columns(sixteen(x))]);
+}
+
+/// A tile of int4 weights in parts of one row block × `P` tokens.
+#[inline(always)]
+pub(in crate::kernels) fn tile_i4<
+    K: Multiply,
+    const R: usize,
+    const T: usize,
+    const Q: usize,
+    const P: usize,
+>(
+    kernels: K,
+    weights: &[[[Step; R]; Q]],
+    scales: &[[[i32; LANES]; R]],
+    offsets: &Offsets<T>,
+    x: &[&[[[i8; 4]; Q]]; T],
+    tile: &mut Tile<'_, '_, '_, R, T>,
+) {
+    let mut sums = tile.start();
+    for r in 0..R {
+        let ((x, last_x), (offsets, last_offsets)) = (x.as_chunks(), offsets.as_chunks());
+        let (sums, last_sums) = sums[r].as_chunks_mut::<P>();
+        for ((x, offsets), sums) in x.iter().zip(offsets).zip(sums) {
+            part_i4(kernels, weights, scales, r, offsets, x, sums);
+        }
+        let (x, offsets) = (last_x.as_chunks::<1>().0, last_offsets.as_chunks().0);
+        for ((x, offsets), sums) in x.iter().zip(offsets).zip(last_sums.as_chunks_mut().0) {
+            part_i4(kernels, weights, scales, r, offsets, x, sums);
+        }
+    }
+    tile.end(&sums);
+}
+
+/// One row block × `P` tokens of a tile of int4 weights in groups of `Q` steps, a byte each. The sums of all groups wait
+/// in memory: those of one, the weights and the activations fill the registers.
+#[inline(always)]
+fn part_i4<K: Multiply, const R: usize, const P: usize, const Q: usize>(
+    kernels: K,
+    weights: &[[[Step; R]; Q]],
+    scales: &[[[i32; LANES]; R]],
+    r: usize,
+    offsets: &Offsets<P>,
+    x: &[&[[[i8; 4]; Q]]; P],
+    sums: &mut [[i32; LANES]; P],
+) {
+    let (groups, mut x) = (weights.len().min(STRETCH / 16), *x);
+    let scales = &scales[..groups];
+    for x in &mut x {
+        *x = &x[..groups];
+    }
+    for group in 0..groups {
+        let mut products = [kernels.no_nibbles(0); P];
+        for p in 0..P {
+            products[p] = kernels.no_nibbles(offsets[p][group]);
+        }
+        for (four, weights) in weights[group].as_chunks::<4>().0.iter().enumerate() {
+            let weights = weights.each_ref().map(
+                #[inline(always)]
+                |step| quarters(&step[r]),
+            );
+            let columns = x.map(
+                #[inline(always)]
+                |x| kernels.columns(sixteen(&x[group].as_chunks().0[four])),
+            );
+            kernels.add_nibbles(&mut products, weights, &columns);
+        }
+        let scale = narrowed(kernels, &scales[group][r]);
+        for p in 0..P {
+            let mut scaled = sums_of(&sums[p]);
+            kernels.add_scaled(&mut scaled, &products[p], offsets[p][group], scale);
+            sums[p] = to_array(scaled);
+        }
+    }
 }
 
 /// What takes the excess of `q + 8` off: `−8 Σ x`.
@@ -95,18 +174,37 @@ fn offset_of(sums: &[i16]) -> i32 {
 
 /// The nibbles (`q + 8`) of two steps, in the order of their columns.
 #[inline(always)]
-fn nibbles<K: Multiply>(kernels: K, steps: [&Step; 2]) -> [Quarters; 4] {
+fn nibbles<K: Multiply>(_: K, steps: [&Step; 2]) -> [Quarters; 4] {
     let [a, b] = steps.map(quarters);
     let mut nibbles = [a, a, b, b];
     for i in 0..4 {
-        [nibbles[0][i], nibbles[1][i]] = vectors::nibbles(kernels, a[i]);
-        [nibbles[2][i], nibbles[3][i]] = vectors::nibbles(kernels, b[i]);
+        // SAFETY: a value of `K` proves NEON; no memory is touched.
+        unsafe {
+            for (low, packed) in [(0, a), (2, b)] {
+                nibbles[low][i] = vandq_s8(packed[i], vdupq_n_s8(15));
+                nibbles[low + 1][i] = vreinterpretq_s8_u8(vshrq_n_u8::<4>(vreinterpretq_u8_s8(packed[i])));
+            }
+        }
     }
     nibbles
 }
 
-/// The scales of group `group`, or 1 where there are none.
+/// Scales as they are packed, or 1 where there are none.
 #[inline(always)]
-fn packed_scales<K: Multiply>(kernels: K, scales: &[[i8; LANES]], group: usize) -> Scales {
-    vectors::packed_scales(kernels, scales.get(group).unwrap_or(&[1; LANES]))
+fn widened<K: Multiply>(_: K, scales: Option<&[i8; LANES]>) -> [int16x8_t; 2] {
+    // SAFETY: as many bytes, plain numbers both; a value of `K` proves NEON.
+    unsafe {
+        let scales: int8x16_t = transmute(*scales.unwrap_or(&[1; LANES]));
+        [vmovl_s8(vget_low_s8(scales)), vmovl_high_s8(scales)]
+    }
+}
+
+/// Scales that were widened for a tile.
+#[inline(always)]
+fn narrowed<K: Multiply>(_: K, scales: &[i32; LANES]) -> [int16x8_t; 2] {
+    // SAFETY: as many bytes, plain numbers both; a value of `K` proves NEON.
+    unsafe {
+        let [a, b, c, d]: [int16x8_t; 4] = transmute(*scales);
+        [vuzp1q_s16(a, b), vuzp1q_s16(c, d)]
+    }
 }
