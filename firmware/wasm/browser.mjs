@@ -5,10 +5,10 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const [browser, page, pictures] = process.argv.slice(2);
-const models = join(import.meta.dirname, "../../models");
+const models = join(fileURLToPath(new URL(".", import.meta.url)), "../../models");
 const folder = mkdtempSync(join(tmpdir(), "whit-"));
 
 // The browser, which speaks the DevTools protocol over two pipes.

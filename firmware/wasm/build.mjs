@@ -5,8 +5,9 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-const here = import.meta.dirname;
+const here = fileURLToPath(new URL(".", import.meta.url));
 const target = join(here, "../target");
 const model = process.argv[2] ?? join(here, "../../models/shakespeare-lstm/model.whit");
 const read = (name) => readFileSync(join(here, "page", name), "utf8");

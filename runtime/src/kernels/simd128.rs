@@ -13,7 +13,7 @@
 //! `i16x8.extmul_*_i8x16_s` they are 5 of Arm, but 9 or more of x86, which has no such instruction.
 //!
 //! Programs for the web are small: the four quarters are written out, so that sums stay in registers where compilers optimize
-//! for size and keep every loop. The loops of AArch64 on quarters, which need them unrolled, were 20 kB there and a tenth of
+//! for size and keep every loop. The loops of AArch64 on quarters, which need them unrolled, were 20 kB there and a sixth of
 //! this speed; where compilers optimize for speed, tiles of them made a prefill at most a sixth faster, for 85 kB.
 #![allow(unsafe_code, reason = "vectors and the arrays of their bytes are the same")]
 
