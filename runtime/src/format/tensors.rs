@@ -155,7 +155,7 @@ impl<'a> Tensors<'a> {
             });
         }
         let (mut end, mut wide) = (0, WideInputs::NONE);
-        for ((role, layer), bytes) in slots.iter().zip(table.chunks_exact(TENSOR_ENTRY_LEN)) {
+        for ((role, layer), bytes) in slots.iter().zip(table.as_chunks().0) {
             let fail = |problem| Error::Tensor { role, layer, problem };
             let entry = read_entry(bytes, role, layer).map_err(fail)?;
             if (entry.rows as usize, entry.cols as usize) != architecture.shape(role, layer) {
@@ -207,7 +207,7 @@ impl<'a> Tensors<'a> {
         let table = self.table;
         self.slots
             .iter()
-            .zip(table.chunks_exact(TENSOR_ENTRY_LEN))
+            .zip(table.as_chunks().0)
             .map(|((role, layer), bytes)| proven_entry(bytes, role, layer))
     }
 
@@ -217,8 +217,7 @@ impl<'a> Tensors<'a> {
     /// If `layer` is not a layer of the model.
     pub fn matrix(&self, role: Role, layer: usize) -> Option<Matrix<'a>> {
         let index = self.slots.index(role, layer)?;
-        let bytes = &self.table[index * TENSOR_ENTRY_LEN..][..TENSOR_ENTRY_LEN];
-        let entry = proven_entry(bytes, role, layer as u16);
+        let entry = proven_entry(&self.table.as_chunks().0[index], role, layer as u16);
         let (rows, cols) = (entry.rows as usize, entry.cols as usize);
         let layout = entry.encoding.layout(rows, cols);
         let part = |at: u64, len: u64| &self.data[(entry.offset + at) as usize..][..len as usize];
@@ -249,19 +248,21 @@ impl<'a> Tensors<'a> {
     /// If `layer` is not a layer of the model.
     pub fn vector(&self, role: Role, layer: usize) -> &'a [f32] {
         let Some(index) = self.slots.index(role, layer) else { return &[] };
-        let entry = &self.table[index * TENSOR_ENTRY_LEN..][..TENSOR_ENTRY_LEN];
+        let entry: &[u8; TENSOR_ENTRY_LEN] = &self.table.as_chunks().0[index];
         let bytes = &self.data[read_u64(entry, 16) as usize..][..read_u64(entry, 24) as usize];
         bytemuck::cast_slice(bytes)
     }
 }
 
 /// An entry that `parse` has read before. To quote the error in a panic would be 7 kB of code.
-fn proven_entry(bytes: &[u8], role: Role, layer: u16) -> TensorEntry {
+#[inline]
+fn proven_entry(bytes: &[u8; TENSOR_ENTRY_LEN], role: Role, layer: u16) -> TensorEntry {
     let Ok(entry) = read_entry(bytes, role, layer) else { unreachable!("parse proved the entry") };
     entry
 }
 
-fn read_entry(bytes: &[u8], role: Role, layer: u16) -> Result<TensorEntry, &'static str> {
+#[inline]
+fn read_entry(bytes: &[u8; TENSOR_ENTRY_LEN], role: Role, layer: u16) -> Result<TensorEntry, &'static str> {
     if read_u16(bytes, 0) != role as u16 || read_u16(bytes, 2) != layer {
         return Err("another tensor stands in its place");
     }

@@ -14,39 +14,74 @@ use crate::kernels::HeadSpan;
 use crate::kernels::lanes::{self, Softmax};
 use crate::tensor::LANES;
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 /// The widest head whose quantized query is one line.
-const WIDEST: usize = 64;
+const WIDEST: usize = LINE;
 
 /// More queries than this are worth tiles, which read keys and values once for all of them.
 const MOST: usize = 2;
 
+/// Elements of a line.
+const LINE: usize = 64;
+
 /// Lines of a span's weights.
-const LINES: usize = SPAN / 64;
+const LINES: usize = SPAN / LINE;
 
 /// Whether [`attend_head`] takes these.
 pub(super) fn takes(span: &HeadSpan<'_>) -> bool {
     span.width() <= WIDEST && span.queries.len() <= MOST * span.width() && span.positions() <= SPAN
 }
 
-/// A quantized vector of at most `64 N` elements.
-struct Line<const N: usize> {
-    data: [[i8; 64]; N],
+/// Memory for one query.
+struct Room {
+    scores: [MaybeUninit<[[f32; LANES]; LINE / LANES]>; LINES],
+    digits: [[MaybeUninit<[i8; LINE]>; LINES]; 2],
+}
+
+impl Room {
+    const EMPTY: Self = Self {
+        scores: [const { MaybeUninit::uninit() }; LINES],
+        digits: [const { [const { MaybeUninit::uninit() }; LINES] }; 2],
+    };
+}
+
+/// What is kept of one query between two steps, for the lines of its span.
+struct Query<'a> {
+    /// Scores, then weights.
+    scores: &'a mut [[[f32; LANES]; LINE / LANES]],
+    high: Digits<'a>,
+    low: Digits<'a>,
+}
+
+impl<'a> Query<'a> {
+    #[inline(always)]
+    fn new(room: &'a mut Room, lines: usize) -> Self {
+        let [high, low] = &mut room.digits;
+        Self {
+            scores: zeroed(&mut room.scores[..lines]),
+            high: Digits::new(&mut high[..lines]),
+            low: Digits::new(&mut low[..lines]),
+        }
+    }
+}
+
+/// A quantized vector.
+struct Digits<'a> {
+    data: &'a mut [[i8; LINE]],
     total: i32,
     scale: f32,
 }
 
-impl<const N: usize> Line<N> {
-    const EMPTY: Self = Self { data: [[0; 64]; N], total: 0, scale: 0.0 };
+impl<'a> Digits<'a> {
+    #[inline(always)]
+    fn new(room: &'a mut [MaybeUninit<[i8; LINE]>]) -> Self {
+        Self { data: zeroed(room), total: 0, scale: 0.0 }
+    }
 
     #[inline(always)]
-    fn row(&mut self, lines: usize) -> RowMut<'_> {
-        RowMut {
-            data: &mut self.data[..lines],
-            sums: &mut [],
-            total: &mut self.total,
-            scale: &mut self.scale,
-        }
+    fn row(&mut self) -> RowMut<'_> {
+        RowMut { data: self.data, sums: &mut [], total: &mut self.total, scale: &mut self.scale }
     }
 
     /// The columns of each step.
@@ -56,27 +91,43 @@ impl<const N: usize> Line<N> {
     }
 }
 
+/// Writes zeros only where something will be read: in memory for a whole span they take 3 % of a token's time.
+#[inline(always)]
+fn zeroed<T: bytemuck::Zeroable>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
+    for element in &mut *room {
+        element.write(T::zeroed());
+    }
+    // SAFETY: all are written.
+    unsafe { room.assume_init_mut() }
+}
+
 for_avx512! {
     /// See [`Kernels::attend_head`](crate::kernels::Kernels::attend_head).
     pub(super) fn attend_head(span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) {
-        let width = span.width();
-        let mut scores = [0.0; SPAN];
-        let (mut query, mut high, mut low) = (Line::<1>::EMPTY, Line::<LINES>::EMPTY, Line::<LINES>::EMPTY);
-        let each = span.queries.chunks_exact(width).zip(softmax).zip(out.chunks_exact_mut(width));
-        for ((elements, softmax), out) in each {
-            quantize_row(elements, query.row(1));
-            score(span, &query, &mut scores);
-            weights(span, &mut scores, softmax, &mut high, &mut low);
-            add_values(span, &high, &low, softmax.correction, out);
+        let (width, lines) = (span.width(), span.positions().div_ceil(LINE));
+        let [mut first, mut second] = [Room::EMPTY; MOST];
+        let mut queries = [Query::new(&mut first, lines), Query::new(&mut second, lines)];
+        // Every query's step before any query's next, for within a query each waits for the one before.
+        for (elements, query) in span.queries.chunks_exact(width).zip(&mut queries) {
+            score(span, elements, query.scores);
+        }
+        for (softmax, query) in softmax.iter_mut().zip(&mut queries) {
+            weights(span, softmax, query);
+        }
+        for ((out, softmax), query) in out.chunks_exact_mut(width).zip(softmax).zip(&queries) {
+            add_values(span, query, softmax.correction, out);
         }
     }
 
-    /// The query's products with all keys, in whole blocks of 16.
+    /// A query's products with all keys, in whole blocks of 16.
     #[inline]
-    fn score(span: &HeadSpan<'_>, query: &Line<1>, scores: &mut [f32; SPAN]) {
-        let (x, flip) = (query.steps(span.keys.steps()), _mm512_set1_epi8(-128));
-        let (start, scale) = (_mm512_set1_epi32(query.total.wrapping_mul(-128)), _mm512_set1_ps(query.scale));
-        for ((weights, row_scale), scores) in span.keys.blocks().zip(scores.as_chunks_mut::<LANES>().0) {
+    fn score(span: &HeadSpan<'_>, query: &[f32], scores: &mut [[[f32; LANES]; LINE / LANES]]) {
+        let mut line = [[0; LINE]];
+        let mut x = Digits { data: &mut line, total: 0, scale: 0.0 };
+        quantize_row(query, x.row());
+        let (start, scale) = (_mm512_set1_epi32(x.total.wrapping_mul(-128)), _mm512_set1_ps(x.scale));
+        let (x, flip) = (x.steps(span.keys.steps()), _mm512_set1_epi8(-128));
+        for ((weights, row_scale), scores) in span.keys.blocks().zip(scores.as_flattened_mut()) {
             let mut sum = start;
             for (weights, x) in weights.as_chunks::<64>().0.iter().zip(x) {
                 sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(load_i32(weights), flip), broadcast(*x));
@@ -88,39 +139,28 @@ for_avx512! {
 
     /// Both digits of the weights of all positions.
     #[inline]
-    fn weights(
-        span: &HeadSpan<'_>,
-        scores: &mut [f32; SPAN],
-        softmax: &mut Softmax,
-        high: &mut Line<LINES>,
-        low: &mut Line<LINES>,
-    ) {
-        let (positions, lines) = (span.positions(), span.positions().div_ceil(64));
-        let (last, largest) = weigh(&mut scores[..positions], span.value_scales, softmax);
+    fn weights(span: &HeadSpan<'_>, softmax: &mut Softmax, query: &mut Query<'_>) {
+        let positions = span.positions();
+        let scores = query.scores.as_flattened_mut();
+        let (last, largest) =
+            weigh(&mut scores.as_flattened_mut()[..positions], span.value_scales, softmax);
         // Whole vectors, zeros after the last weight: nothing below asks where that is.
-        let chunks = scores.as_chunks_mut::<LANES>().0;
         let mut rest = last;
-        for chunk in &mut chunks[positions / LANES..4 * lines] {
+        for chunk in &mut scores[positions / LANES..] {
             store(rest, chunk);
             rest = _mm512_setzero_ps();
         }
-        let chunks = &chunks.as_chunks::<4>().0[..lines];
         let step = lanes::wide_step_of(largest);
-        put_digits([high.row(lines), low.row(lines)], step, |line| {
-            let [a, b, c, d] = &chunks[line];
+        put_digits([query.high.row(), query.low.row()], step, |line| {
+            let [a, b, c, d] = &query.scores[line];
             [load(a), load(b), load(c), load(d)]
         });
     }
 
     /// The products of both digits with all values, added to what the spans before left.
     #[inline]
-    fn add_values(
-        span: &HeadSpan<'_>,
-        high: &Line<LINES>,
-        low: &Line<LINES>,
-        correction: f32,
-        out: &mut [f32],
-    ) {
+    fn add_values(span: &HeadSpan<'_>, query: &Query<'_>, correction: f32, out: &mut [f32]) {
+        let Query { high, low, .. } = query;
         let (values, correction) = (&span.values, _mm512_set1_ps(correction));
         let (high_x, low_x) = (high.steps(values.steps()), low.steps(values.steps()));
         for ((weights, row_scale), out) in values.blocks().zip(out.chunks_mut(LANES)) {
