@@ -60,13 +60,10 @@ vector_backend! {
             match activation {
                 // SAFETY: `new` saw every feature.
                 Activation::Silu => unsafe { floats::silu_gated(gate, up) },
-                _ => {
-                    self.activate(activation, gate);
-                    self.enter(
-                        #[inline(always)]
-                        || lanes::multiply(gate, up),
-                    );
-                }
+                _ => self.enter(
+                    #[inline(always)]
+                    || lanes::activate_gated(activation, gate, up),
+                ),
             }
         }
 

@@ -345,6 +345,13 @@ pub fn activate(activation: Activation, x: &mut [f32]) {
     }
 }
 
+/// `gate = f(gate) · up`.
+#[inline(always)]
+pub fn activate_gated(activation: Activation, gate: &mut [f32], up: &[f32]) {
+    activate(activation, gate);
+    multiply(gate, up);
+}
+
 /// `x ·= y` over the shorter of the two.
 #[inline(always)]
 pub fn multiply(x: &mut [f32], y: &[f32]) {

@@ -196,7 +196,7 @@ pub trait Kernels: Copy + Send + Sync {
         );
     }
 
-    /// `gate = f(gate) · up`.
+    /// See [`lanes::activate_gated`]: not that, which would have every activation twice in a program.
     fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
         self.activate(activation, gate);
         self.enter(

@@ -116,7 +116,7 @@ for_avx512! {
         }
     }
 
-    /// `gate = silu(gate) · up`: see [`Kernels::activate_gated`] and [`math::silu`].
+    /// `gate = silu(gate) · up`: see [`lanes::activate_gated`] and [`math::silu`].
     pub(super) fn silu_gated(gate: &mut [f32], up: &[f32]) {
         let (one, sign) = (_mm512_set1_ps(1.0), _mm512_set1_ps(-0.0));
         for (chunk, gate) in gate.chunks_mut(LANES).enumerate() {
