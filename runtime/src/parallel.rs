@@ -151,7 +151,7 @@ impl<'a> Columns<'a> {
     /// If they are not all this value's own.
     #[inline(always)]
     pub fn block(&mut self, token: usize, block: usize) -> &mut [f32; LANES] {
-        self.token(token, block * LANES..(block + 1) * LANES).try_into().expect("LANES columns")
+        self.token(token, block * LANES..(block + 1) * LANES).first_chunk_mut().expect("LANES columns")
     }
 
     /// As [`Columns::block`], for `N` row blocks from `block` on.

@@ -48,7 +48,10 @@ impl StateLayout {
 
 /// The buffers of a session, and how they are laid out.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nothing is allocated, and a session has one of them")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "nothing is allocated, and a session has one of them")
+)]
 pub(crate) enum State<'s> {
     Transformer(Description, Layout, transformer::Buffers<'s>),
     Recurrent(recurrent::Layout, recurrent::Buffers<'s>),

@@ -282,7 +282,7 @@ pub(crate) struct BlockI4<'a> {
 }
 
 fn block_of(scale: &[f32], block: usize) -> &[f32; LANES] {
-    scale[block * LANES..][..LANES].try_into().expect("the slice has LANES elements")
+    scale[block * LANES..].first_chunk().expect("every block has LANES scales")
 }
 
 /// f32 weights, row-major `[rows][cols]`, unpadded.

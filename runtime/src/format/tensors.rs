@@ -208,7 +208,7 @@ impl<'a> Tensors<'a> {
         self.slots
             .iter()
             .zip(table.as_chunks().0)
-            .map(|((role, layer), bytes)| read_entry(bytes, role, layer).expect("parse proved the entry"))
+            .map(|((role, layer), bytes)| proven_entry(bytes, role, layer))
     }
 
     /// A weight matrix, or `None` where the model has none of that role.
@@ -217,8 +217,7 @@ impl<'a> Tensors<'a> {
     /// If `layer` is not a layer of the model.
     pub fn matrix(&self, role: Role, layer: usize) -> Option<Matrix<'a>> {
         let index = self.slots.index(role, layer)?;
-        let entry =
-            read_entry(&self.table.as_chunks().0[index], role, layer as u16).expect("parse proved the entry");
+        let entry = proven_entry(&self.table.as_chunks().0[index], role, layer as u16);
         let (rows, cols) = (entry.rows as usize, entry.cols as usize);
         let layout = entry.encoding.layout(rows, cols);
         let part = |at: u64, len: u64| &self.data[(entry.offset + at) as usize..][..len as usize];
@@ -253,6 +252,13 @@ impl<'a> Tensors<'a> {
         let bytes = &self.data[read_u64(entry, 16) as usize..][..read_u64(entry, 24) as usize];
         bytemuck::cast_slice(bytes)
     }
+}
+
+/// An entry that `parse` has read before. To quote the error in a panic would be 7 kB of code.
+#[inline]
+fn proven_entry(bytes: &[u8; TENSOR_ENTRY_LEN], role: Role, layer: u16) -> TensorEntry {
+    let Ok(entry) = read_entry(bytes, role, layer) else { unreachable!("parse proved the entry") };
+    entry
 }
 
 #[inline]

@@ -5,8 +5,10 @@ use super::Dsp;
 use super::Kernels;
 #[cfg(whit_packed)]
 use super::Packed;
-#[cfg(not(any(whit_dsp, whit_packed)))]
+#[cfg(not(any(target_feature = "simd128", whit_dsp, whit_packed)))]
 use super::Scalar;
+#[cfg(target_feature = "simd128")]
+use super::Simd128;
 #[cfg(target_arch = "x86_64")]
 use super::{Amx, Avx2, Avx512};
 #[cfg(target_arch = "aarch64")]
@@ -25,8 +27,9 @@ pub trait WithKernels {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Backend {
-    /// Plain Rust. Not where every core has another one, microcontrollers: it would double the code of a model.
-    #[cfg(not(any(whit_dsp, whit_packed)))]
+    /// Plain Rust. Not where every core has another one, microcontrollers and WebAssembly with vectors: it would double the
+    /// code of a model.
+    #[cfg(not(any(target_feature = "simd128", whit_dsp, whit_packed)))]
     Scalar(Scalar),
     /// x86-64 with AVX2.
     #[cfg(target_arch = "x86_64")]
@@ -49,6 +52,9 @@ pub enum Backend {
     /// AArch64 with the dot-product instructions.
     #[cfg(target_arch = "aarch64")]
     DotProd(DotProd),
+    /// WebAssembly with vectors.
+    #[cfg(target_feature = "simd128")]
+    Simd128(Simd128),
 }
 
 impl Backend {
@@ -69,11 +75,19 @@ impl Backend {
         let vector = [Some(Self::Dsp(Dsp))];
         #[cfg(whit_packed)]
         let vector = [Some(Self::Packed(Packed))];
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", whit_dsp, whit_packed)))]
+        #[cfg(target_feature = "simd128")]
+        let vector = [Some(Self::Simd128(Simd128))];
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            target_arch = "aarch64",
+            target_feature = "simd128",
+            whit_dsp,
+            whit_packed
+        )))]
         let vector: [Option<Self>; 0] = [];
-        #[cfg(not(any(whit_dsp, whit_packed)))]
+        #[cfg(not(any(target_feature = "simd128", whit_dsp, whit_packed)))]
         let scalar = Some(Self::Scalar(Scalar));
-        #[cfg(any(whit_dsp, whit_packed))]
+        #[cfg(any(target_feature = "simd128", whit_dsp, whit_packed))]
         let scalar = None;
         scalar.into_iter().chain(vector.into_iter().flatten())
     }
@@ -99,7 +113,7 @@ impl Backend {
     #[inline]
     pub fn run<W: WithKernels>(self, work: W) -> W::Output {
         match self {
-            #[cfg(not(any(whit_dsp, whit_packed)))]
+            #[cfg(not(any(target_feature = "simd128", whit_dsp, whit_packed)))]
             Self::Scalar(kernels) => work.call(kernels),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernels) => work.call(kernels),
@@ -115,6 +129,8 @@ impl Backend {
             Self::Neon(kernels) => work.call(kernels),
             #[cfg(target_arch = "aarch64")]
             Self::DotProd(kernels) => work.call(kernels),
+            #[cfg(target_feature = "simd128")]
+            Self::Simd128(kernels) => work.call(kernels),
         }
     }
 }

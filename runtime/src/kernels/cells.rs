@@ -22,13 +22,14 @@ fn take(x: &[f32], start: usize, left: usize) -> Lanes {
     values
 }
 
-/// f of each.
-#[inline(always)]
-fn each(mut x: Lanes, f: impl Fn(f32) -> f32) -> Lanes {
-    for l in 0..LANES {
-        x[l] = f(x[l]);
+inlined_for_features! {
+    /// f of each.
+    fn each(mut x: Lanes, f: impl Fn(f32) -> f32) -> Lanes {
+        for l in 0..LANES {
+            x[l] = f(x[l]);
+        }
+        x
     }
-    x
 }
 
 /// f of each pair.
@@ -51,12 +52,13 @@ fn put(values: Lanes, out: &mut [f32]) {
     }
 }
 
-/// Sixteen elements of gate `gate` from `start` on, those of both products added.
-#[inline(always)]
-fn sum(input: &[f32], state: &[f32], gate: usize, hidden: usize, start: usize) -> Lanes {
-    let (at, left) = (gate * hidden + start, hidden - start);
-    let (x, u) = (take(input, at, left), take(state, at, left));
-    both(x, u, |x, u| x + u)
+inlined_for_features! {
+    /// Sixteen elements of gate `gate` from `start` on, those of both products added.
+    fn sum(input: &[f32], state: &[f32], gate: usize, hidden: usize, start: usize) -> Lanes {
+        let (at, left) = (gate * hidden + start, hidden - start);
+        let (x, u) = (take(input, at, left), take(state, at, left));
+        both(x, u, |x, u| x + u)
+    }
 }
 
 /// Long short-term memory, gates i, f, g, o: `c = f · c + i · g` and `h = o · tanh(c)`, with σ of the gates but g,

@@ -9,17 +9,19 @@ use crate::math;
 use crate::parallel::Columns;
 use crate::quant::{WIDE_MAX, round_clamped, split_wide, widen_f16};
 use crate::tensor::{ActivationsMut, LANES, MatrixF16, MatrixF32};
+use core::convert::identity;
 use core::ops::Range;
 
 /// Sixteen lanes, one value each.
 pub type Lanes = [f32; LANES];
 
-/// Sum of the lanes by the fixed tree 16 → 8 → 4 → 2 → 1, lane `l` with lane `l + half`.
-#[inline(always)]
-pub fn fold(lanes: Lanes) -> f32 {
-    let a: [f32; 8] = core::array::from_fn(|l| lanes[l] + lanes[l + 8]);
-    let b: [f32; 4] = core::array::from_fn(|l| a[l] + a[l + 4]);
-    (b[0] + b[2]) + (b[1] + b[3])
+inlined_for_features! {
+    /// Sum of the lanes by the fixed tree 16 → 8 → 4 → 2 → 1, lane `l` with lane `l + half`.
+    pub fn fold(lanes: Lanes) -> f32 {
+        let a: [f32; 8] = core::array::from_fn(|l| lanes[l] + lanes[l + 8]);
+        let b: [f32; 4] = core::array::from_fn(|l| a[l] + a[l + 4]);
+        (b[0] + b[2]) + (b[1] + b[3])
+    }
 }
 
 /// Every 16 values f(xᵢ), the last filled up with `rest`.
@@ -38,43 +40,43 @@ fn each_sixteen(x: &[f32], rest: f32, f: impl Fn(f32) -> f32, mut add: impl FnMu
     }
 }
 
-/// Σ f(xᵢ) in 16 lanes.
-#[inline(always)]
-fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    // A lane is never −0, so the zeros beyond the last element change no bit.
-    each_sixteen(
-        x,
-        0.0,
-        f,
-        #[inline(always)]
-        |values| {
-            for l in 0..LANES {
-                lanes[l] += values[l];
-            }
-        },
-    );
-    fold(lanes)
-}
+inlined_for_features! {
+    /// Σ f(xᵢ) in 16 lanes.
+    fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+        let mut lanes = [0.0; LANES];
+        // A lane is never −0, so the zeros beyond the last element change no bit.
+        each_sixteen(
+            x,
+            0.0,
+            f,
+            #[inline(always)]
+            |values| {
+                for l in 0..LANES {
+                    lanes[l] += values[l];
+                }
+            },
+        );
+        fold(lanes)
+    }
 
-/// The largest element; −∞ for an empty slice. NaN is passed over.
-#[inline(always)]
-fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    each_sixteen(
-        x,
-        f32::NEG_INFINITY,
-        f,
-        #[inline(always)]
-        |values| {
-            for l in 0..LANES {
-                lanes[l] = larger(lanes[l], values[l]);
-            }
-        },
-    );
-    let a: [f32; 8] = core::array::from_fn(|l| larger(lanes[l], lanes[l + 8]));
-    let b: [f32; 4] = core::array::from_fn(|l| larger(a[l], a[l + 4]));
-    larger(larger(b[0], b[2]), larger(b[1], b[3]))
+    /// The largest element; −∞ for an empty slice. NaN is passed over.
+    fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; LANES];
+        each_sixteen(
+            x,
+            f32::NEG_INFINITY,
+            f,
+            #[inline(always)]
+            |values| {
+                for l in 0..LANES {
+                    lanes[l] = larger(lanes[l], values[l]);
+                }
+            },
+        );
+        let a: [f32; 8] = core::array::from_fn(|l| larger(lanes[l], lanes[l + 8]));
+        let b: [f32; 4] = core::array::from_fn(|l| larger(a[l], a[l + 4]));
+        larger(larger(b[0], b[2]), larger(b[1], b[3]))
+    }
 }
 
 /// The larger of the two; `a` if `b` is NaN.
@@ -271,18 +273,19 @@ pub fn add_pairs(out: &mut Columns<'_>, blocks: Range<usize>) {
     }
 }
 
-/// Elements `start ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
-#[inline(always)]
-fn rounded(x: &[f32], inverse: f32, start: usize, out: &mut [i8; 64]) {
-    let x = x.get(start..).unwrap_or_default();
-    if let Some(x) = x.first_chunk::<64>() {
-        for l in 0..64 {
-            out[l] = round_clamped(x[l] * inverse, 127) as i8;
-        }
-    } else {
-        *out = [0; 64];
-        for (out, &x) in out.iter_mut().zip(x) {
-            *out = round_clamped(x * inverse, 127) as i8;
+inlined_for_features! {
+    /// Elements `start ..` of `x` in steps of 1 / `inverse`; 0 beyond the last.
+    fn rounded(x: &[f32], inverse: f32, start: usize, out: &mut [i8; 64]) {
+        let x = x.get(start..).unwrap_or_default();
+        if let Some(x) = x.first_chunk::<64>() {
+            for l in 0..64 {
+                out[l] = round_clamped(x[l] * inverse, 127) as i8;
+            }
+        } else {
+            *out = [0; 64];
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = round_clamped(x * inverse, 127) as i8;
+            }
         }
     }
 }
@@ -300,7 +303,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
 /// Layer norm (Ba et al. 2016): `(x − mean) / sqrt(variance + epsilon) · weight + bias`; an empty `bias` is none.
 #[inline(always)]
 pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
-    let mean = sum_by(x, |v| v) / x.len() as f32;
+    let mean = sum_by(x, identity) / x.len() as f32;
     let variance = sum_by(x, |v| (v - mean) * (v - mean)) / x.len() as f32;
     let inverse = 1.0 / math::sqrt(variance + epsilon);
     for ((out, &x), &w) in out.iter_mut().zip(x).zip(weight) {
@@ -346,8 +349,14 @@ pub fn activate(activation: Activation, x: &mut [f32]) {
 #[inline(always)]
 pub fn activate_gated(activation: Activation, gate: &mut [f32], up: &[f32]) {
     activate(activation, gate);
-    for (gate, up) in gate.iter_mut().zip(up) {
-        *gate *= up;
+    multiply(gate, up);
+}
+
+/// `x ·= y` over the shorter of the two.
+#[inline(always)]
+pub fn multiply(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x *= y;
     }
 }
 
@@ -413,11 +422,9 @@ impl Softmax {
     /// Takes in a span: `scores = exp(scores − max)`.
     #[inline(always)]
     pub fn extend(&mut self, scores: &mut [f32]) {
-        let max = self.raise(max_by(scores, |v| v));
-        for score in scores.iter_mut() {
-            *score = math::exp_nonpositive(*score - max);
-        }
-        self.add(sum_by(scores, |v| v));
+        let max = self.raise(max_by(scores, identity));
+        exponentials(scores, max);
+        self.add(sum_by(scores, identity));
     }
 
     /// The maximum, now that a span with this largest score is to be taken in.
@@ -441,6 +448,15 @@ impl Softmax {
     #[inline(always)]
     pub(super) fn add(&mut self, sum: f32) {
         self.sum = self.sum * self.correction + sum;
+    }
+}
+
+inlined_for_features! {
+    /// `scores = exp(scores − max)`.
+    fn exponentials(scores: &mut [f32], max: f32) {
+        for score in scores {
+            *score = math::exp_nonpositive(*score - max);
+        }
     }
 }
 
@@ -491,7 +507,7 @@ pub fn weights_i8(
     for (weight, s) in scores.iter_mut().zip(value_scale) {
         *weight *= s;
     }
-    let largest = max_by(scores, |v| v);
+    let largest = max_by(scores, identity);
     let (scale, inverse) = wide_step_of(largest);
     let weights = &*scores;
     out.fill(
@@ -527,23 +543,24 @@ pub fn normalize(softmax: &[Softmax], out: &mut [f32]) {
     }
 }
 
-/// Both digits of columns `start ..`, of which column `skip` is the first of `values`: those before it and after the
-/// last are 0.
-#[inline(always)]
-fn wide_digits(values: &[f32], inverse: f32, skip: usize, start: usize, digits: &mut [[i8; 64]; 2]) {
-    let [high, low] = digits;
-    let whole = start.checked_sub(skip).and_then(|first| values.get(first..)?.first_chunk::<64>());
-    if let Some(values) = whole {
-        for l in 0..64 {
-            [high[l], low[l]] = split_wide(round_clamped(values[l] * inverse, WIDE_MAX));
-        }
-    } else {
-        (*high, *low) = ([0; 64], [0; 64]);
-        let before = skip.saturating_sub(start).min(64);
-        let values = values.get(start.saturating_sub(skip)..).unwrap_or_default();
-        let (high, low) = (&mut high[before..], &mut low[before..]);
-        for ((high, low), value) in high.iter_mut().zip(low).zip(values) {
-            [*high, *low] = split_wide(round_clamped(value * inverse, WIDE_MAX));
+inlined_for_features! {
+    /// Both digits of columns `start ..`, of which column `skip` is the first of `values`: those before it and after the
+    /// last are 0.
+    fn wide_digits(values: &[f32], inverse: f32, skip: usize, start: usize, digits: &mut [[i8; 64]; 2]) {
+        let [high, low] = digits;
+        let whole = start.checked_sub(skip).and_then(|first| values.get(first..)?.first_chunk::<64>());
+        if let Some(values) = whole {
+            for l in 0..64 {
+                [high[l], low[l]] = split_wide(round_clamped(values[l] * inverse, WIDE_MAX));
+            }
+        } else {
+            (*high, *low) = ([0; 64], [0; 64]);
+            let before = skip.saturating_sub(start).min(64);
+            let values = values.get(start.saturating_sub(skip)..).unwrap_or_default();
+            let (high, low) = (&mut high[before..], &mut low[before..]);
+            for ((high, low), value) in high.iter_mut().zip(low).zip(values) {
+                [*high, *low] = split_wide(round_clamped(value * inverse, WIDE_MAX));
+            }
         }
     }
 }

@@ -4,6 +4,16 @@
 //! integer matrix products and `enter`, which compiles a closure for its instruction set; the f32 operations are
 //! those of [`lanes`], inlined through `enter`, unless it has its own with the same bits. [`scalar`] is the definition.
 
+/// Functions that are to be compiled for CPU features, where those are looked for at run time: inlined wherever they are used.
+/// Elsewhere there is one of each: copies were a tenth of a small program's code.
+macro_rules! inlined_for_features {
+    ($($function:item)+) => { $(
+        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), inline(always))]
+        #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), inline(never))]
+        $function
+    )+ };
+}
+
 #[cfg(target_arch = "x86_64")]
 pub mod amx;
 #[cfg(target_arch = "x86_64")]
@@ -33,6 +43,8 @@ pub mod peak;
 #[cfg(target_arch = "aarch64")]
 mod quarters;
 pub mod scalar;
+#[cfg(target_feature = "simd128")]
+pub mod simd128;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod sources;
 
@@ -58,6 +70,8 @@ pub use neon::Neon;
 #[cfg(whit_packed)]
 pub use packed::Packed;
 pub use scalar::Scalar;
+#[cfg(target_feature = "simd128")]
+pub use simd128::Simd128;
 
 /// What a core must be able to do. All methods compute the same bits on every backend.
 ///
@@ -182,11 +196,12 @@ pub trait Kernels: Copy + Send + Sync {
         );
     }
 
-    /// See [`lanes::activate_gated`].
+    /// See [`lanes::activate_gated`]: not that, which would have every activation twice in a program.
     fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
+        self.activate(activation, gate);
         self.enter(
             #[inline(always)]
-            || lanes::activate_gated(activation, gate, up),
+            || lanes::multiply(gate, up),
         );
     }
 

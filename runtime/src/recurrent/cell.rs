@@ -52,17 +52,14 @@ impl<K: Kernels> LayerCell<'_, K> {
 
     fn lstm(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
         let c = &mut c[..self.hidden];
-        let Some(projection) = &self.projection else {
-            return self.kernels.enter(
-                #[inline(always)]
-                || cells::lstm(gates, step.state, c, h),
-            );
-        };
+        let out = if self.projection.is_some() { &mut *step.cell } else { &mut *h };
         self.kernels.enter(
             #[inline(always)]
-            || cells::lstm(gates, step.state, c, step.cell),
+            || cells::lstm(gates, step.state, c, out),
         );
-        self.multiply(projection, &step.cell[..self.hidden], &mut step.quantized, h);
+        if let Some(projection) = &self.projection {
+            self.multiply(projection, &step.cell[..self.hidden], &mut step.quantized, h);
+        }
     }
 
     fn gru_reset_before(&self, gates: &[f32], h: &mut [f32], step: &mut Step<'_>) {

@@ -140,14 +140,18 @@ pub enum SamplingError {
 
 impl fmt::Display for SamplingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Self::Temperature { found } => {
-                write!(f, "temperature: expected 0 (greedy) or 0.01 to 100, found {found}")
+                write!(f, "temperature: expected 0 (greedy) or 0.01 to 100, found {}", Decimal(found))
             }
-            Self::TopP { found } => write!(f, "top_p: expected 0 to 1 (1 is off), found {found}"),
-            Self::MinP { found } => write!(f, "min_p: expected 0 to 1 (0 is off), found {found}"),
+            Self::TopP { found } => {
+                write!(f, "top_p: expected 0 to 1 (1 is off), found {}", Decimal(found))
+            }
+            Self::MinP { found } => {
+                write!(f, "min_p: expected 0 to 1 (0 is off), found {}", Decimal(found))
+            }
             Self::RepetitionPenalty { found } => {
-                write!(f, "repetition_penalty: expected 0.1 to 10 (1 is off), found {found}")
+                write!(f, "repetition_penalty: expected 0.1 to 10 (1 is off), found {}", Decimal(found))
             }
             Self::PenaltyWindow { found } => {
                 write!(f, "penalty_window: expected 0 to {MAX_PENALTY_WINDOW} tokens, found {found}")
@@ -157,6 +161,32 @@ impl fmt::Display for SamplingError {
 }
 
 impl core::error::Error for SamplingError {}
+
+/// A number to six digits after the point, the last ones zeros left out. `core` can write floats exactly, with 15 kB of code
+/// that nothing else of a small program needs.
+struct Decimal(f32);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(x) = *self;
+        if x.is_nan() {
+            return f.write_str("NaN");
+        }
+        if x.abs() >= 1e9 {
+            return f.write_str(if x < 0.0 { "less than -1000000000" } else { "more than 1000000000" });
+        }
+        let (sign, whole) = (if x < 0.0 { "-" } else { "" }, x.abs() as u32);
+        write!(f, "{sign}{whole}")?;
+        let (mut digits, mut places) = (((x.abs() - whole as f32) * 1e6) as u32, 6);
+        while places > 0 && digits.is_multiple_of(10) {
+            (digits, places) = (digits / 10, places - 1);
+        }
+        if places > 0 {
+            write!(f, ".{digits:0places$}")?;
+        }
+        Ok(())
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -208,6 +238,25 @@ mod tests {
     fn an_error_says_what_was_expected_and_found() {
         let error = with(|s| s.top_p = 90.0).validate().expect_err("out of range");
         assert_eq!(error.to_string(), "top_p: expected 0 to 1 (1 is off), found 90");
+    }
+
+    #[test]
+    fn numbers_are_written_to_a_millionth() {
+        let cases = [
+            (90.0, "90"),
+            (-0.1, "-0.1"),
+            (0.009, "0.009"),
+            (1.0625, "1.0625"),
+            (-1.0, "-1"),
+            (1e-9, "0"),
+            (999_999.0, "999999"),
+            (f32::NAN, "NaN"),
+            (f32::INFINITY, "more than 1000000000"),
+            (-1e30, "less than -1000000000"),
+        ];
+        for (x, text) in cases {
+            assert_eq!(Decimal(x).to_string(), text);
+        }
     }
 
     #[test]
