@@ -49,7 +49,8 @@ fn quarter_i8(steps: &[[i8; 4 * LANES]], x: &[[i8; 4]], quarter: usize, sums: &m
 }
 
 /// Adds the products of all rows of int4 with `units`, each times the scale of its group; the first one's group has the first
-/// of `scales`.
+/// of `scales`. Not inlined: among what its callers keep, too few registers are left.
+#[inline(never)]
 pub(super) fn add_units<const STEPS: usize>(
     weights: &[[u32; LANES]],
     units: &[Unit<STEPS>],
@@ -93,7 +94,7 @@ fn quarter_i4<const STEPS: usize>(
             d = d.wrapping_add(dot(s));
         }
     }
-    [a, b, c, d].map(|sum| sum.cast_signed() >> 16)
+    [a.cast_signed() >> 16, b.cast_signed() >> 16, c.cast_signed() >> 16, d.cast_signed() >> 16]
 }
 
 const MASK: u32 = 0x000f_000f;
