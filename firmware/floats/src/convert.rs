@@ -15,13 +15,8 @@ pub fn from_u32(x: u32) -> u32 {
         return 0;
     }
     // Bisected: these cores count no zeros.
-    let (mut x, mut e) = (x, 157);
-    for by in [16, 8, 4, 2, 1] {
-        if x >> (32 - by) == 0 {
-            x <<= by;
-            e -= by;
-        }
-    }
+    let shift_by = |by: u32, (x, e): (u32, u32)| if x >> (32 - by) == 0 { (x << by, e - by) } else { (x, e) };
+    let (x, e) = shift_by(1, shift_by(2, shift_by(4, shift_by(8, shift_by(16, (x, 157))))));
     let up = x >> 7 & (u32::from(x << 25 != 0) | x >> 8) & 1;
     (e << 23) + (x >> 8) + up
 }

@@ -103,26 +103,11 @@ fn exact(sum: i32) -> Option<Number> {
 }
 
 /// The upper 32 bits of the product of two mantissas, the last of them set if any of the bits below is.
-#[cfg(not(target_arch = "arm"))]
 #[inline(always)]
 fn top_of_product(a: u32, b: u32) -> u32 {
     let product = u64::from(a) * u64::from(b);
     (product >> 32) as u32 | u32::from(product as u32 != 0)
 }
-
-/// As above: of 12 bits each, because the multiplier gives no more than 32.
-#[cfg(any(target_arch = "arm", test))]
-#[inline(always)]
-fn top_of_product_by_halves(a: u32, b: u32) -> u32 {
-    let ([a1, a0], [b1, b0]) = ([a >> 20, a >> 8 & 0xfff], [b >> 20, b >> 8 & 0xfff]);
-    let low = a0 * b0;
-    let middle = a1 * b0 + a0 * b1 + (low >> 12);
-    let rest = (middle & 0xf) | (low & 0xfff);
-    (((a1 * b1) << 8) + (middle >> 4)) | u32::from(rest != 0)
-}
-
-#[cfg(target_arch = "arm")]
-use top_of_product_by_halves as top_of_product;
 
 #[cfg(test)]
 mod tests {
@@ -170,16 +155,6 @@ mod tests {
                 found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
                 "{sum} · ({row_scale:e} · {token_scale:e}) is {expected:e}, not {found:e}"
             );
-        }
-    }
-
-    #[test]
-    fn the_product_by_halves_is_the_product() {
-        let mut random = Random::new(6);
-        for _ in 0..1_000_000 {
-            let mut mantissa = || random.bits() << random.within(8, 31) | SIGN;
-            let (a, b) = (mantissa(), mantissa());
-            assert_eq!(top_of_product_by_halves(a, b), top_of_product(a, b), "{a:#x} · {b:#x}");
         }
     }
 }
