@@ -6,9 +6,15 @@ use crate::{
 };
 
 /// `a + b`, of bits.
-#[inline]
+#[inline(always)]
 pub fn add(a: u32, b: u32) -> u32 {
-    let (a, b) = if a << 1 < b << 1 { (b, a) } else { (a, b) };
+    // Twice in the program, rather than moved from register to register.
+    if a << 1 < b << 1 { sum(b, a) } else { sum(a, b) }
+}
+
+/// `a + b`, |a| ≥ |b|.
+#[inline(always)]
+fn sum(a: u32, b: u32) -> u32 {
     let distance = exponent(a).wrapping_sub(exponent(b));
     // Then a sum whose exponent is one more is finite.
     if exponent(a) >= 254 || exponent(b) == 0 {
@@ -23,7 +29,7 @@ pub fn add(a: u32, b: u32) -> u32 {
     // Below the last place, from the highest bit on.
     let rest = addend.cast_unsigned() << (31 - distance) << 1;
     if (sum ^ a) >> 23 == 0 {
-        return sum + up(sum, rest);
+        return if rest >> 31 == 0 { sum } else { sum + up(sum, rest) };
     }
     if negate == 0 {
         // Twice the last place: its bit goes to the rest.
