@@ -57,10 +57,17 @@ fn cancelled(a: u32, mut difference: u32, exponent: u32) -> u32 {
         return 0;
     }
     let mut below = exponent - 1;
-    // Seldom many: compilers leave it short.
+    // Seldom many bits are gone, but all of them where a number is rounded to an integer by a sum with a large one.
+    if difference >> 20 == 0 {
+        while difference >> 16 == 0 && below >= 8 {
+            (difference, below) = (difference << 8, below - 8);
+        }
+        if difference >> 20 == 0 && below >= 4 {
+            (difference, below) = (difference << 4, below - 4);
+        }
+    }
     while difference < HIDDEN && below > 0 {
-        difference <<= 1;
-        below -= 1;
+        (difference, below) = (difference << 1, below - 1);
     }
     a & SIGN | ((below << 23) + difference)
 }

@@ -161,6 +161,23 @@ unsafe extern "aapcs" fn __aeabi_fsub(a: u32, b: u32) -> u32 {
          eors r2, r3
          0: lsls r0, r0, #8
          bmi 1f
+         lsrs r3, r0, #28
+         bne 0f
+         2: lsrs r3, r0, #24
+         bne 2f
+         cmp r1, #8
+         blo 2f
+         lsls r0, r0, #8
+         subs r1, r1, #8
+         b 2b
+         2: lsrs r3, r0, #28
+         bne 2f
+         cmp r1, #4
+         blo 2f
+         lsls r0, r0, #4
+         subs r1, r1, #4
+         2: cmp r0, #0
+         bmi 1f
          0: cmp r1, #0
          beq 1f
          subs r1, r1, #1
