@@ -70,14 +70,10 @@ static OPERATIONS: [Operation; 12] = [
         |a, b| a.partial_cmp(&b).is_none().into(),
         |a, b| crate::unordered(a, b).into(),
     ),
-    Operation::integer(
-        "from",
-        |a, b| from(a, b),
-        |a, b| {
-            let [a, b] = shifted(a, b);
-            crate::from_u32(a).wrapping_add(crate::from_i32(b.cast_signed()).rotate_left(16))
-        },
-    ),
+    Operation::integer("from", from, |a, b| {
+        let [a, b] = shifted(a, b);
+        crate::from_u32(a).wrapping_add(crate::from_i32(b.cast_signed()).rotate_left(16))
+    }),
     Operation::integer("to", |a, _| (a as i32).cast_unsigned(), |a, _| crate::to_i32(a).cast_unsigned()),
 ];
 
