@@ -2,7 +2,7 @@
 //!
 //! A table has the reciprocal of the divisor y to 8 bits; a step of Newton's makes R = 2³⁹ ÷ y of it, wrong by −2⁻¹⁴ to 2⁻¹⁵ of
 //! itself. The quotient's first 12 bits are R times the dividend, the other 11 R times what these leave, and what those leave
-//! says how it is rounded: it is −¼ to 1½ of y, and never half of it (see [`crate::div()`]).
+//! says how it is rounded: it is −0.05 to 1.32 of y (of every divisor with 25 dividends), and never half of it (see [`crate::div()`]).
 
 use crate::div::div_rare;
 use core::arch::naked_asm;
