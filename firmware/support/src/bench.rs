@@ -27,13 +27,33 @@ const LONGEST: ActivationShape = ActivationShape { tokens: 1, cols: 512 };
 
 static ROW_SCALES: [f32; ROWS] = [0.01; ROWS];
 
-/// Prints the cost of matrix × vector, whole calls, and of the tokens of every model, by every backend.
+/// llama2.c's loops, which the benchmarks of hosts have too.
+#[path = "../../../benches/src/plain.rs"]
+#[allow(unreachable_pub, reason = "the library of the benchmarks exports it")]
+mod plain;
+
+/// Rows and columns for those: f32 weights of a larger matrix would not fit the smallest board.
+const PLAIN: usize = 64;
+
+/// Numbers whose products are neither zero nor subnormal, which soft-float functions may treat in a hurry.
+static FLOATS: [f32; PLAIN * PLAIN] = {
+    let (mut floats, mut i) = ([0.0; PLAIN * PLAIN], 0);
+    while i < floats.len() {
+        floats[i] = (i * 37 % 101) as f32 / 50.0 - 0.99;
+        i += 1;
+    }
+    floats
+};
+
+/// Prints the cost of matrix × vector, whole calls, and of the tokens of every model, by every backend; and of the same
+/// products in llama2.c's loops.
 ///
 /// # Errors
 /// If a model cannot be run in `arena`, which is to have [`self_test_arena`](crate::self_test_arena) bytes.
 pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<(), Error> {
     // Results take the memory that tokens take later: a board may have no more.
     let out = bytemuck::pod_align_to_mut::<u8, f32>(arena).1;
+    plain_loops(board, out);
     Products { board, out }.call(Scalar);
     for backend in Backend::available() {
         backend.run(Products { board, out });
@@ -74,6 +94,20 @@ fn tokens<B: Board>(
     let timing = continue_text(board, &mut session, golden.prompt, &greedy, golden.tokens)?;
     // The first token is drawn from what the prompt left, so one less is computed.
     Ok(timing.tokens / (timing.drawn - 1).max(1))
+}
+
+#[inline(never)]
+fn plain_loops<B: Board>(board: &mut B, out: &mut [f32]) {
+    let shape = (PLAIN, PLAIN);
+    let mut result = [0.0; PLAIN];
+    one::<B>(board, out, "run.c", "f32", 0, shape, |_| {
+        plain::matmul_f32(&mut result, &FLOATS, &FLOATS[..PLAIN]);
+    });
+    let groups = PLAIN / plain::GROUP;
+    let w = (bytes(PLAIN * PLAIN), &ROW_SCALES[..PLAIN * groups]);
+    let x = (bytes(PLAIN), &ROW_SCALES[..groups]);
+    one::<B>(board, out, "runq.c", "int8", plain::GROUP, shape, |_| plain::matmul_q8(&mut result, w, x));
+    core::hint::black_box(&result);
 }
 
 struct Products<'b, B> {
