@@ -6,6 +6,7 @@ use crate::kernels::{Kernels, cells};
 use crate::layout::Quantized;
 use crate::ops::{Vectors, project};
 use crate::parallel::Workers;
+use crate::parts::ALL_RECURRENT;
 use crate::tensor::Matrix;
 
 /// What the steps of one direction of a layer compute with.
@@ -33,6 +34,7 @@ impl<K: Kernels> LayerCell<'_, K> {
     pub(super) fn step(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
         self.multiply(&self.state, &h[..self.width], &mut step.quantized, step.state);
         match self.cell {
+            _ if !ALL_RECURRENT.is_there => self.lstm(gates, h, c, step),
             Cell::Lstm => self.lstm(gates, h, c, step),
             Cell::GruResetBefore => self.gru_reset_before(gates, h, step),
             Cell::GruResetAfter => self.kernels.enter(
@@ -57,7 +59,7 @@ impl<K: Kernels> LayerCell<'_, K> {
             #[inline(always)]
             || cells::lstm(gates, step.state, c, out),
         );
-        if let Some(projection) = &self.projection {
+        if let (true, Some(projection)) = (ALL_RECURRENT.is_there, &self.projection) {
             self.multiply(projection, &step.cell[..self.hidden], &mut step.quantized, h);
         }
     }

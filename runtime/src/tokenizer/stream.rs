@@ -60,11 +60,11 @@ fn complete<'b>(mut bytes: &'b [u8], emit: &mut impl FnMut(&str)) -> &'b [u8] {
             }
             Err(error) => error,
         };
-        let (valid, rest) = bytes.split_at(error.valid_up_to());
+        let (valid, rest) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
         emit_text(core::str::from_utf8(valid).unwrap_or_default(), emit);
         let Some(bad) = error.error_len() else { return rest };
         emit("\u{fffd}");
-        bytes = &rest[bad..];
+        bytes = rest.get(bad..).unwrap_or_default();
     }
 }
 
