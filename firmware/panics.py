@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lists every way into a panic from the functions that a program's generation of text can reach, by its machine code.
 
-    panics.py PROGRAM              prints the list: how many calls, what they call, from which function
+    panics.py PROGRAM              prints the list: a function, and how many calls of what begins a panic
     panics.py PROGRAM LIST         compares it with a list, in which lines that begin with # are reasons
 
 Needs arm-none-eabi-objdump (binutils-arm-none-eabi). A function is reached by a call, by a jump, or, from a function that calls
@@ -95,12 +95,13 @@ def panics(path):
     reached = program.reached(roots)
     if any(HANDLER in program.names[function] for function in reached):
         sys.exit("the panic handler is reached in another way than by the functions that begin a panic")
-    found = collections.Counter()
+    found = collections.defaultdict(collections.Counter)
     for function in reached:
         for callee in program.calls(function):
             if callee is not None and BEGINS.match(program.names[callee]):
-                found[program.names[callee].rsplit("::", 1)[1], program.names[function]] += 1
-    return sorted(f"{count} {kind} {name}" for (kind, name), count in found.items())
+                found[program.names[function]][program.names[callee].rsplit("::", 1)[1]] += 1
+    kinds = lambda counts: ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return sorted(f"{name}: {kinds(counts)}" for name, counts in found.items())
 
 
 def main():
