@@ -25,6 +25,15 @@ impl Random {
     pub fn float(&mut self) -> f32 {
         self.within(-4_000_000, 4_000_000) as f32 / 1_000_000.0
     }
+
+    /// The scale of a row: as of models, of either sign, or anything from zero to 2¹⁰⁰.
+    pub fn scale(&mut self) -> f32 {
+        match self.bits() >> 30 {
+            0 => self.float(),
+            1 => f32::from_bits(self.bits() % 0x7180_0000),
+            _ => f32::from_bits(0x3980_0000 + (self.bits() & 0x03ff_ffff)),
+        }
+    }
 }
 
 /// How integer operands are filled.

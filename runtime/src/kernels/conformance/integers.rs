@@ -50,7 +50,7 @@ impl Case {
         let mut random = Random::new(8);
         let (rows, cols) = (self.rows, self.cols);
         let Some(scale) = room.take::<f32>(padded_rows(rows)) else { return Ok(None) };
-        scale.fill_with(|| random.float());
+        scale.fill_with(|| random.scale());
         let Some(data) = self.weights::<i8>(MatrixI8::data_len(rows, cols), &mut room) else {
             return Ok(None);
         };
@@ -68,7 +68,7 @@ impl Case {
         let mut random = Random::new(4);
         let (rows, cols) = (self.rows, self.cols);
         let Some(row_scale) = room.take::<f32>(padded_rows(rows)) else { return Ok(None) };
-        row_scale.fill_with(|| random.float());
+        row_scale.fill_with(|| random.scale());
         let scales = MatrixI4::group_scale_len(rows, cols, group);
         let Some(group_scale) = room.take::<i8>(scales) else { return Ok(None) };
         for (i, s) in group_scale.iter_mut().enumerate() {
@@ -135,7 +135,7 @@ fn activations<'a>(case: Case, room: &mut Room<'a>) -> Option<ActivationsMut<'a>
         room.take(shape.tokens)?,
     )?;
     for token in 0..case.tokens {
-        x.set(token, 0.25 + token as f32 / 3.0, |sixteen| {
+        x.set(token, 0.237_109 + token as f32 / 3.0, |sixteen| {
             core::array::from_fn(|l| match sixteen * 16 + l {
                 col if col < case.cols => case.fill.activation(token + col, &mut random),
                 _ => 0,
