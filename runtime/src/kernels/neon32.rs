@@ -45,9 +45,9 @@ fn has_neon() -> bool {
     })
 }
 
-/// Row blocks that several tokens meet one after the other: of 2048 columns of int8, 256 KiB, half of the second-level cache of a
-/// Raspberry Pi 2 or 3, from where each token reads them again; what is made of a token for int4 serves all of them.
-const TOGETHER: usize = 8;
+/// Row blocks that several tokens meet one after the other: of 2048 columns of int8, 128 KiB, a quarter of the second-level cache of
+/// a Raspberry Pi 2 or 3, from where each token reads them again; what is made of a token for int4 serves all of them.
+const TOGETHER: usize = 4;
 
 impl Kernels for Neon32 {
     const NAME: &'static str = "neon32";
