@@ -94,11 +94,32 @@ fn choices_are_read_as_they_are_written() {
     }
 }
 
+fn data(path: &str) -> PathBuf {
+    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    std::env::var_os("WHIT_DATA").map_or_else(default, PathBuf::from).join(path)
+}
+
+/// The merges of Stanford's CS336 and the text they were learned from, its test fixture `corpus.en`.
+#[test]
+#[ignore = "needs corpus.en, which the data may lack: .ci/run test asks for it where it is there"]
+fn merges_are_the_reference() {
+    let [text, reference] = ["corpus.en", "train-bpe-reference-merges.txt"]
+        .map(|file| std::fs::read(data("tokenizers/cs336_bpe").join(file)).expect(file));
+    let texts = Texts { training: &[&text], other: &[] };
+    let json = make(Choice::BytePairs(256 + 243), &texts, false).expect("a text to learn from");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let merges = json["model"]["merges"].as_array().expect("a list");
+    let merges: Vec<_> = merges
+        .iter()
+        .map(|pair| [0, 1].map(|half| pair[half].as_str().expect("a token")).join(" "))
+        .collect();
+    let reference = String::from_utf8(reference).expect("UTF-8");
+    assert_eq!(merges, reference.lines().collect::<Vec<_>>());
+}
+
 #[test]
 fn real_texts_come_back() {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let data = std::env::var_os("WHIT_DATA").map_or_else(default, PathBuf::from);
-    let path = data.join("text/tinyshakespeare.txt");
+    let path = data("text/tinyshakespeare.txt");
     let Ok(text) = std::fs::read(&path) else {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is absent", path.display());
         // Not through a print macro: the test harness would swallow it.

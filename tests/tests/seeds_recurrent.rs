@@ -93,7 +93,7 @@ fn lstm_update_of_one_step() {
         let gates = [of("input", &logit), of("forget", &logit), candidate, of("output", &logit)].concat();
         let mut c = vector(&inputs["c_prev"]);
         let mut h = vec![0.0; c.len()];
-        cells::lstm(&gates, &vec![0.0; gates.len()], &mut c, &mut h);
+        cells::lstm::<cells::Precise>(&gates, &vec![0.0; gates.len()], &mut c, &mut h);
         assert_expected(&example, "c", &c);
         assert_expected(&example, "h", &h);
     }
@@ -168,7 +168,7 @@ fn a_decoder_s_step_is_a_cell_over_word_and_context() {
         let input: Vec<f32> =
             y.iter().zip(&context).zip(vector(&inputs["b"])).map(|((y, c), b)| y + c + b).collect();
         let mut state = vec![0.0; s.len()];
-        cells::elman_tanh(&input, &s, &mut state);
+        cells::elman_tanh::<cells::Precise>(&input, &s, &mut state);
         assert_expected(&example, "s", &state);
     }
 }

@@ -2,48 +2,26 @@
 //!
 //! Both functions take |x| · 3 / 4 in steps of the table, 1/24, and tanh x = 2 sigmoid 2x − 1.
 
+use crate::math::table::raised;
+
 /// Elements of the table.
 const LEN: usize = 256;
 
-/// sigmoid(i / 24) · 2¹⁶ less a sixteenth of its second difference, rounded to the nearest; the last is 2¹⁶ − 1.
+/// sigmoid(i / 24) · 2¹⁶ as [`raised`] has it, rounded to the nearest; the last is 2¹⁶ − 1.
 ///
-/// A chord of a curve is off by an eighth of the second difference in its middle, and by nothing at its ends; these
-/// elements share that out. They are the published table, which nowhere says so.
+/// They are the published table, which nowhere says how it was made.
 static TABLE: [u16; LEN] = table();
 
 /// The table, computed by the compiler in integers.
 const fn table() -> [u16; LEN] {
-    let curve = curve();
+    let raised = raised::<LEN>(24);
     let mut table = [0xffff; LEN];
     let mut i = 0;
     while i < LEN - 1 {
-        // sigmoid(−1/24) is 1 − sigmoid(1/24).
-        let before = if i == 0 { (1 << 48) - curve[1] } else { curve[i - 1] };
-        let sixteen = 18 * curve[i] - before - curve[i + 1];
-        table[i] = ((sixteen + (1 << 35)) >> 36) as u16;
+        table[i] = ((raised[i] + (1 << 35)) >> 36) as u16;
         i += 1;
     }
     table
-}
-
-/// sigmoid(i / 24) · 2⁴⁸.
-const fn curve() -> [u64; LEN] {
-    const ONE: u128 = 1 << 62;
-    let mut step = 0; // e^(−1/24)
-    let (mut term, mut k) = (ONE as i128, 1);
-    while term != 0 {
-        step += term;
-        term = -term / (24 * k);
-        k += 1;
-    }
-    let mut curve = [0; LEN];
-    let (mut power, mut i) = (ONE, 0); // e^(−i/24)
-    while i < LEN {
-        curve[i] = ((ONE << 48) / (ONE + power)) as u64;
-        power = (power * step as u128) >> 62;
-        i += 1;
-    }
-    curve
 }
 
 /// Between the elements `index >> bits` and the next one, times `1 << bits`.

@@ -5,14 +5,14 @@
 
 use super::{
     cos, erf, exp, exp_nonpositive, gelu_erf, gelu_tanh, log, round_half_even, rsqrt, sigmoid, silu, sin,
-    sqrt, sqrt_soft, tanh,
+    sqrt, sqrt_soft, table_sigmoid, table_tanh, tanh,
 };
 
 /// A function's name, the function, and its fingerprint on a correct target.
 pub type Entry = (&'static str, fn(f32) -> f32, u32);
 
 /// Every function whose bits are worth proving; `relu` is one comparison.
-pub const FUNCTIONS: [Entry; 15] = [
+pub const FUNCTIONS: [Entry; 17] = [
     ("exp", exp, 0x57d7_a320),
     ("exp_nonpositive", |x| exp_nonpositive(-x.abs()), 0x5fa8_6918),
     ("log", log, 0x3c23_9290),
@@ -22,6 +22,8 @@ pub const FUNCTIONS: [Entry; 15] = [
     ("gelu_erf", gelu_erf, 0x9ae1_9261),
     ("gelu_tanh", gelu_tanh, 0x0904_e451),
     ("erf", erf, 0x55f0_f14d),
+    ("table_sigmoid", table_sigmoid, 0x8ed6_280f),
+    ("table_tanh", table_tanh, 0xf48e_eadb),
     ("sin", sin, 0x3314_904a),
     ("cos", cos, 0x9602_d634),
     ("sqrt", sqrt, 0x1624_277d),

@@ -2,11 +2,12 @@
 
 use super::buffers::Step;
 use crate::architecture::Cell;
-use crate::kernels::{Kernels, cells};
+use crate::kernels::Kernels;
+use crate::kernels::cells::{self, Gates};
 use crate::layout::Quantized;
 use crate::ops::{Vectors, project};
 use crate::parallel::Workers;
-use crate::tensor::Matrix;
+use crate::tensor::{ActivationBits, Matrix};
 
 /// What the steps of one direction of a layer compute with.
 pub(super) struct LayerCell<'p, K> {
@@ -31,17 +32,26 @@ impl<K: Kernels> LayerCell<'_, K> {
     /// From the state before to the state after: `gates` are the products with the input, `h` the state with padding,
     /// `c` an LSTM's memory.
     pub(super) fn step(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
+        // Where the state is rounded to 8 bits, gates of more than 16 bits gain nothing.
+        if self.state.activations() == Some(ActivationBits::Eight) {
+            self.step_with::<cells::Table>(gates, h, c, step);
+        } else {
+            self.step_with::<cells::Precise>(gates, h, c, step);
+        }
+    }
+
+    fn step_with<G: Gates>(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
         self.multiply(&self.state, &h[..self.width], &mut step.quantized, step.state);
         match self.cell {
-            Cell::Lstm => self.lstm(gates, h, c, step),
-            Cell::GruResetBefore => self.gru_reset_before(gates, h, step),
+            Cell::Lstm => self.lstm::<G>(gates, h, c, step),
+            Cell::GruResetBefore => self.gru_reset_before::<G>(gates, h, step),
             Cell::GruResetAfter => self.kernels.enter(
                 #[inline(always)]
-                || cells::gru_reset_after(gates, step.state, self.bias, &mut h[..self.hidden]),
+                || cells::gru_reset_after::<G>(gates, step.state, self.bias, &mut h[..self.hidden]),
             ),
             Cell::Tanh => self.kernels.enter(
                 #[inline(always)]
-                || cells::elman_tanh(gates, step.state, &mut h[..self.hidden]),
+                || cells::elman_tanh::<G>(gates, step.state, &mut h[..self.hidden]),
             ),
             Cell::Relu => self.kernels.enter(
                 #[inline(always)]
@@ -50,29 +60,29 @@ impl<K: Kernels> LayerCell<'_, K> {
         }
     }
 
-    fn lstm(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
+    fn lstm<G: Gates>(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
         let c = &mut c[..self.hidden];
         let out = if self.projection.is_some() { &mut *step.cell } else { &mut *h };
         self.kernels.enter(
             #[inline(always)]
-            || cells::lstm(gates, step.state, c, out),
+            || cells::lstm::<G>(gates, step.state, c, out),
         );
         if let Some(projection) = &self.projection {
             self.multiply(projection, &step.cell[..self.hidden], &mut step.quantized, h);
         }
     }
 
-    fn gru_reset_before(&self, gates: &[f32], h: &mut [f32], step: &mut Step<'_>) {
+    fn gru_reset_before<G: Gates>(&self, gates: &[f32], h: &mut [f32], step: &mut Step<'_>) {
         let Some(candidate) = &self.candidate else { return };
         let h = &mut h[..self.hidden];
         self.kernels.enter(
             #[inline(always)]
-            || cells::gru_reset(gates, step.state, h, step.cell),
+            || cells::gru_reset::<G>(gates, step.state, h, step.cell),
         );
         self.multiply(candidate, &step.cell[..self.hidden], &mut step.quantized, step.candidate);
         self.kernels.enter(
             #[inline(always)]
-            || cells::gru_renew(gates, step.state, step.candidate, h),
+            || cells::gru_renew::<G>(gates, step.state, step.candidate, h),
         );
     }
 
