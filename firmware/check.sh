@@ -60,8 +60,8 @@ limits() { # At most so many instructions for a product, whole calls of matrix Ã
     local limit
     case $1 in
     mps2-*) limit='dsp int8 0 1.75 dsp int4 32 1.60' ;;
-    microbit) limit='packed int8 0 6.00 packed int4 32 4.85' ;;
-    virt) limit='packed int8 0 4.65 packed int4 32 3.85' ;;
+    microbit) limit='packed int8 0 4.80 packed int4 32 3.55' ;;
+    virt) limit='packed int8 0 4.35 packed int4 32 3.40' ;;
     esac
     awk -v limit="$limit" '
         BEGIN { for (n = split(limit, l, " "); n > 0; n -= 4) most[l[n - 3] l[n - 2] l[n - 1]] = l[n] }

@@ -14,7 +14,7 @@ mod depth;
 mod energy;
 mod limits;
 mod opening;
-mod origin;
+pub(crate) mod origin;
 pub mod plots;
 pub mod report;
 mod runs;

@@ -8,6 +8,7 @@ pub mod built_in;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod cli;
+pub mod emulated;
 pub mod energy;
 pub mod eval;
 pub mod export;

@@ -12,6 +12,8 @@ mod architecture;
 mod arena;
 mod attention;
 mod cache;
+#[cfg(any(feature = "cost", test))]
+pub mod cost;
 pub mod error;
 pub mod format;
 mod generate;

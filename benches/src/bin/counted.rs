@@ -12,6 +12,7 @@ use whit::parallel::Columns;
 use whit::tensor::padded_rows;
 use whit::{AlignedBytes, Model, Token};
 use whit_benches::operands::{Encoding, Vectors, Weights, multiply};
+use whit_benches::plain;
 
 /// (rows, columns) of the matrices of stories260K, stories15M and stories110M, and of the gates of an LSTM of 128.
 const SHAPES: [(usize, usize); 13] = [
@@ -50,6 +51,7 @@ const PROMPT: u32 = 64;
 const STEPS: u32 = 32;
 
 fn main() -> Result<(), whit::Error> {
+    SHAPES.into_iter().for_each(|(rows, cols)| plain_loops(rows, cols));
     for backend in Backend::available() {
         backend.run(Everything);
         for (name, file) in MODELS {
@@ -73,6 +75,20 @@ fn steps(backend: Backend, name: &str, file: &[u8]) -> Result<(), whit::Error> {
     let mut fed = Ok(());
     counted(|| fed = rest.iter().try_for_each(|&token| session.feed(&[token])));
     fed
+}
+
+/// What llama2.c's loops take for the same, whole groups of columns of it; in the column of the scalar backend.
+fn plain_loops(rows: usize, cols: usize) {
+    let cols = cols / plain::GROUP * plain::GROUP;
+    let (w, x, mut out) = (vec![0.5; rows * cols], vec![0.5; cols], vec![0.0; rows]);
+    println!("scalar\trun.c f32\t{rows}\t{cols}\t1");
+    counted(|| plain::matmul_f32(&mut out, &w, &x));
+    let groups = cols / plain::GROUP;
+    let (w, ws) = (vec![3i8; rows * cols], vec![0.5; rows * groups]);
+    let (x, xs) = (vec![5i8; cols], vec![0.5; groups]);
+    println!("scalar\trunq.c int8\t{rows}\t{cols}\t1");
+    counted(|| plain::matmul_q8(&mut out, (&w, &ws), (&x, &xs)));
+    black_box(out);
 }
 
 struct Everything;

@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The version of this program.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit that it was built from, with `-dirty` behind it if files were changed; `unknown` outside of a checkout.
-pub(super) const COMMIT: &str = env!("WHIT_COMMIT");
+pub(crate) const COMMIT: &str = env!("WHIT_COMMIT");
 
 /// Now, in UTC: `2026-11-21T15:04:05Z`.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     utc(since.as_secs())
 }

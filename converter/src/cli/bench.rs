@@ -2,6 +2,7 @@
 
 mod compare;
 pub(super) mod markdown;
+mod on;
 mod sweep;
 mod text;
 
@@ -11,6 +12,7 @@ use super::failure::Failure;
 use super::output::{note, print, print_json};
 use super::progress::Progress;
 use crate::bench::{Options, Report, bench, plots};
+use crate::emulated::Tokens;
 use clap::value_parser;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +37,12 @@ use whit::kernels::Backend;
 /// stability, machine, before and after (its state), version, commit, date, notes, samples (every single
 /// measurement), energy (source, describes, window_seconds, idle_seconds, idle_watts_before, idle_watts_after, works: name,
 /// unit, windows, units, gross_joules, net_joules, net_joules_range, watts, samples_per_s), estimate (never measured).
+///
+/// JSON with --on: an array with an object for each file and core; keys: file, file_bytes, fingerprint, core, board, emulator,
+/// target, backend, batch, prompt_tokens, decode_tokens, prompt_instructions_per_token, decode_instructions_per_token,
+/// decode_macs_per_token, product_share, products (backend, weights, activation_bits, rows, cols, matrices, macs, instructions,
+/// instructions_per_mac), arena_bytes, memory (of a board: code_bytes, flash_bytes, statics_bytes, stack_bytes, ram_bytes),
+/// clock_hz, tokens_per_s_at_an_instruction_a_cycle (with --clock), version, commit, date.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The .whit files
@@ -48,6 +56,8 @@ pub(super) struct Args {
     allow_different: bool,
     #[command(flatten)]
     measure: Measure,
+    #[command(flatten)]
+    on: on::OnArgs,
     #[command(flatten)]
     energy: EnergyArgs,
     /// Report as JSON
@@ -67,6 +77,9 @@ pub(super) struct Args {
     in_process: bool,
 }
 
+/// How many tokens, of a prompt and decoded, unless that is said.
+const TOKENS: [usize; 2] = [512, 128];
+
 /// What to measure, and how.
 #[derive(Clone, Debug, clap::Args)]
 struct Measure {
@@ -76,12 +89,12 @@ struct Measure {
     /// Also decode with so many positions in the context
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = value_parser!(u32).range(1..=131_070))]
     context: Vec<u32>,
-    /// Length of the prompt; at most the model's context is used
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = value_parser!(u32).range(1..=131_071))]
-    prompt_tokens: u32,
-    /// Tokens to decode; at most the model's context is used
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..=131_071))]
-    decode_tokens: u32,
+    /// Length of the prompt, 512 or with --on 16 if it is not said; at most the model's context is used
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=131_071))]
+    prompt_tokens: Option<u32>,
+    /// Tokens to decode, 128 or with --on 16 if it is not said; at most the model's context is used
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=131_071))]
+    decode_tokens: Option<u32>,
     /// Tokens in one pass over the weights, in prefill
     #[arg(long, value_name = "N", default_value_t = BATCH as u16, value_parser = value_parser!(u16).range(1..=4096))]
     batch: u16,
@@ -120,16 +133,23 @@ impl Measure {
         names.into_iter().map(|name| super::compute::backend_named(name).map(Some)).collect()
     }
 
+    /// Tokens of the prompt, and those decoded.
+    fn tokens(&self, [prompt, decode]: [usize; 2]) -> Tokens {
+        let asked = |tokens: Option<u32>, otherwise| tokens.map_or(otherwise, |tokens| tokens as usize);
+        Tokens { prompt: asked(self.prompt_tokens, prompt), decode: asked(self.decode_tokens, decode) }
+    }
+
     /// What the library measures, with one number of threads and one backend.
     fn options(&self, threads: u16, backend: Option<Backend>) -> Result<Options, Failure> {
+        let tokens = self.tokens(TOKENS);
         let positive = |name: &str, value: f64| {
             let message = || Failure::Usage(format!("--{name} {value}: expected a number of at least 0"));
             if (0.0..=1e6).contains(&value) { Ok(value) } else { Err(message()) }
         };
         Ok(Options {
             threads: usize::from(threads),
-            prompt_tokens: self.prompt_tokens as usize,
-            decode_tokens: self.decode_tokens as usize,
+            prompt_tokens: tokens.prompt,
+            decode_tokens: tokens.decode,
             batch: usize::from(self.batch),
             repeats: usize::from(self.repeats),
             spread: positive("spread", self.spread)?,
@@ -148,6 +168,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     }
     if args.in_process {
         return measure_here(&args);
+    }
+    if !args.on.cores.is_empty() {
+        return on::run(&args.files, &args.on, args.measure.tokens(on::TOKENS), args.form());
     }
     if args.energy.list(args.json)? {
         return Ok(());
@@ -180,14 +203,27 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if args.require_stable && unstable { Err(Failure::Reported) } else { Ok(()) }
 }
 
+impl Args {
+    fn form(&self) -> on::Form {
+        match (self.json, self.markdown) {
+            (true, _) => on::Form::Json,
+            (_, true) => on::Form::Markdown,
+            _ => on::Form::Text,
+        }
+    }
+}
+
 /// The child's part: one file, one number of threads, one backend.
 fn measure_here(args: &Args) -> Result<(), Failure> {
     let (file, threads) = (&args.files[0], args.measure.threads[0]);
     let options = args.measure.options(threads, args.measure.backends()?[0])?;
+    print_json(&measured(file, &options)?)
+}
+
+/// The report of one file, measured in this process.
+fn measured(file: &Path, options: &Options) -> Result<Report, Failure> {
     let mut progress = Progress::new("bench");
-    let report = bench(file, &options, |done, total| progress.set(done as u64, total as u64))?;
-    drop(progress);
-    print_json(&report)
+    Ok(bench(file, options, |done, total| progress.set(done as u64, total as u64))?)
 }
 
 fn draw(folder: &Path, reports: &[Report]) -> Result<(), Failure> {

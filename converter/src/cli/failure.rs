@@ -1,6 +1,7 @@
 //! How a command ends when it does not succeed.
 
 use super::output::note;
+use crate::emulated::EmulatedError;
 use crate::energy::EnergyError;
 use crate::export::ExportError;
 use std::fmt::Display;
@@ -17,6 +18,8 @@ pub(super) enum Failure {
     Usage(String),
     /// Nothing there measures energy, or it may not be read; the message says what was looked for. Exit code 3.
     NoSource(String),
+    /// A program that the work needs is not installed; the message says how it comes here. Exit code 4.
+    Missing(String),
     /// Whoever read stdout has seen enough. Exit code 0.
     Closed,
     /// The report that was printed says it all. Exit code 1.
@@ -49,6 +52,7 @@ impl Failure {
             Self::Failed(message) => (1, message),
             Self::Usage(message) => (2, message),
             Self::NoSource(message) => (3, message),
+            Self::Missing(message) => (4, message),
             Self::Closed => return ExitCode::SUCCESS,
             Self::Reported => return ExitCode::FAILURE,
             Self::Interrupted => (super::interrupt::EXIT_CODE, "interrupted; nothing was written".to_owned()),
@@ -77,6 +81,15 @@ impl From<EnergyError> for Failure {
             }
             EnergyError::Usage(_) => Self::Usage(message),
             _ => Self::Failed(message),
+        }
+    }
+}
+
+impl From<EmulatedError> for Failure {
+    fn from(error: EmulatedError) -> Self {
+        match error {
+            EmulatedError::Missing { .. } => Self::Missing(error.to_string()),
+            error => Self::Failed(error.to_string()),
         }
     }
 }

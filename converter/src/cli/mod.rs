@@ -1,6 +1,7 @@
 //! The command line: arguments in, text or JSON out. Data goes to stdout; progress, notes and errors to stderr.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no source of energy. A reader that closes the pipe early is no failure.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no source of energy, 4 a program is not
+//! installed that the work needs. A reader that closes the pipe early is no failure.
 
 mod apply;
 mod bench;
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 #[command(name = "whit", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Without a command, the built-in model writes. Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, \
-                  3 no source of energy."
+                  3 no source of energy, 4 a program that is needed is not installed."
 )]
 struct Cli {
     #[command(subcommand)]

@@ -1,6 +1,6 @@
 //! `whit bench`: its report, its tables and pictures, and comparisons. No speed is judged.
 
-use crate::command::{fail, json, say, succeed, whit};
+use crate::command::{Said, fail, json, say, succeed, whit};
 use crate::made_up::imported;
 use crate::reports::assert_keys;
 use serde_json::{Value, json};
@@ -218,4 +218,43 @@ fn the_backend_that_the_environment_names_computes() {
     let output = command.env("WHIT_BACKEND", "scalar").output().expect("it starts");
     let reports: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(reports[0]["backend"], "scalar");
+}
+
+#[test]
+fn what_is_missing_for_a_core_is_said_with_the_command_that_installs_it() {
+    let folder = imported("int8");
+    for (core, emulator, package, target) in [
+        ("cortex-m4", "qemu-system-arm", "qemu-system-arm", "thumbv7em-none-eabihf"),
+        ("rv32", "qemu-system-riscv32", "qemu-system-misc", "riscv32imc-unknown-none-elf"),
+        ("cortex-a72", "qemu-aarch64", "qemu-user", "aarch64-unknown-linux-musl"),
+    ] {
+        let mut command = whit(folder.path(), &["bench", "m.whit", "--on", core, "--firmware", "."]);
+        let said = Said::from(command.env("PATH", folder.path()).output().expect("it starts"));
+        assert_eq!((said.code, &*said.stdout), (4, ""), "{}", said.stderr);
+        let package = format!("apt-get install {package}");
+        for part in [core, emulator, &package, "cargo is missing", "the source of whit is missing"] {
+            assert!(said.stderr.contains(part), "no {part}: {}", said.stderr);
+        }
+        // Without a compiler there is nothing to say of its targets.
+        assert!(!said.stderr.contains(target), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn what_makes_no_sense_on_another_core_is_refused() {
+    let folder = imported("int8");
+    let wrong = [
+        &["--on", "cortex-m9"][..],
+        &["--on", "cortex-m4", "--threads", "2"],
+        &["--on", "cortex-m4", "--energy"],
+        &["--on", "cortex-m4", "--clock", "fast"],
+        &["--clock", "64MHz"],
+    ];
+    for args in wrong {
+        fail(folder.path(), 2, &[&["bench", "m.whit"], args].concat());
+    }
+    let error = fail(folder.path(), 1, &["bench", "m.whit", "--on", "rv32", "--prompt-tokens", "2000"]);
+    assert!(error.contains("1024"), "{error}");
+    let error = fail(folder.path(), 1, &["bench", "none.whit", "--on", "rv32"]);
+    assert!(error.contains("none.whit"), "{error}");
 }

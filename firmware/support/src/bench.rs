@@ -3,10 +3,14 @@
 use crate::board::Measurement;
 use crate::self_test::with;
 use crate::{Board, Included, MODELS, continue_text, stack};
+use whit::format::{File, Role};
 use whit::kernels::conformance::Random;
 use whit::kernels::{Backend, Kernels, Scalar, WithKernels};
 use whit::parallel::Columns;
-use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
+use whit::tensor::{
+    ActivationBits, ActivationShape, Activations, ActivationsMut, LANES, Matrix, MatrixI4, MatrixI8,
+    padded_rows,
+};
 use whit::{Error, Model, Sampling, SessionOptions};
 
 /// (rows, columns): gates and head of the LSTM in `models`, and the projections of stories260K.
@@ -18,18 +22,38 @@ const GROUPS: [usize; 3] = [32, 128, 0];
 /// Most rows of [`SHAPES`].
 const ROWS: usize = 512;
 
-/// The longest vector of [`SHAPES`].
-const LONGEST: ActivationShape = ActivationShape { tokens: 1, cols: 172 };
+/// The longest vector of [`SHAPES`] and of the matrices of models.
+const LONGEST: ActivationShape = ActivationShape { tokens: 1, cols: 512 };
 
 static ROW_SCALES: [f32; ROWS] = [0.01; ROWS];
 
-/// Prints the cost of matrix × vector, whole calls, and of the tokens of every model, by every backend.
+/// llama2.c's loops, which the benchmarks of hosts have too.
+#[path = "../../../benches/src/plain.rs"]
+#[allow(unreachable_pub, reason = "the library of the benchmarks exports it")]
+mod plain;
+
+/// Rows and columns for those: f32 weights of a larger matrix would not fit the smallest board.
+const PLAIN: usize = 64;
+
+/// Numbers whose products are neither zero nor subnormal, which soft-float functions may treat in a hurry.
+static FLOATS: [f32; PLAIN * PLAIN] = {
+    let (mut floats, mut i) = ([0.0; PLAIN * PLAIN], 0);
+    while i < floats.len() {
+        floats[i] = (i * 37 % 101) as f32 / 50.0 - 0.99;
+        i += 1;
+    }
+    floats
+};
+
+/// Prints the cost of matrix × vector, whole calls, and of the tokens of every model, by every backend; and of the same
+/// products in llama2.c's loops.
 ///
 /// # Errors
 /// If a model cannot be run in `arena`, which is to have [`self_test_arena`](crate::self_test_arena) bytes.
 pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<(), Error> {
     // Results take the memory that tokens take later: a board may have no more.
     let out = bytemuck::pod_align_to_mut::<u8, f32>(arena).1;
+    plain_loops(board, out);
     Products { board, out }.call(Scalar);
     for backend in Backend::available() {
         backend.run(Products { board, out });
@@ -37,7 +61,17 @@ pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<
     for model in MODELS {
         for backend in Backend::available() {
             let each = with(model.bytes, backend, |parsed| tokens(board, parsed, model, arena, batch))?;
-            let _ = writeln!(board, "\n{} {}: {each} {} a token", model.name, backend.name(), B::UNIT);
+            let products = with(model.bytes, backend, |parsed| {
+                let out = bytemuck::pod_align_to_mut::<u8, f32>(arena).1;
+                Ok(backend.run(OfToken { board, out, file: parsed.file() }))
+            })?;
+            let _ = writeln!(
+                board,
+                "\n{} {}: {each} {} a token, {products} of them in products of matrices",
+                model.name,
+                backend.name(),
+                B::UNIT
+            );
         }
     }
     let _ = writeln!(board, "stack: {} bytes, {} left", stack::used(), stack::left());
@@ -60,6 +94,20 @@ fn tokens<B: Board>(
     let timing = continue_text(board, &mut session, golden.prompt, &greedy, golden.tokens)?;
     // The first token is drawn from what the prompt left, so one less is computed.
     Ok(timing.tokens / (timing.drawn - 1).max(1))
+}
+
+#[inline(never)]
+fn plain_loops<B: Board>(board: &mut B, out: &mut [f32]) {
+    let shape = (PLAIN, PLAIN);
+    let mut result = [0.0; PLAIN];
+    one::<B>(board, out, "run.c", "f32", 0, shape, |_| {
+        plain::matmul_f32(&mut result, &FLOATS, &FLOATS[..PLAIN]);
+    });
+    let groups = PLAIN / plain::GROUP;
+    let w = (bytes(PLAIN * PLAIN), &ROW_SCALES[..PLAIN * groups]);
+    let x = (bytes(PLAIN), &ROW_SCALES[..groups]);
+    one::<B>(board, out, "runq.c", "int8", plain::GROUP, shape, |_| plain::matmul_q8(&mut result, w, x));
+    core::hint::black_box(&result);
 }
 
 struct Products<'b, B> {
@@ -94,6 +142,61 @@ impl<B: Board> WithKernels for Products<'_, B> {
             }
         }
     }
+}
+
+/// What the products with the int8 and int4 matrices of a model take for a token, with the scales of their results; the rest of
+/// a token is floats: vectors to int8, norms, rotations, attention, gates, sampling.
+struct OfToken<'b, 'm, B> {
+    board: &'b mut B,
+    out: &'b mut [f32],
+    file: &'b File<'m>,
+}
+
+impl<B: Board> WithKernels for OfToken<'_, '_, B> {
+    type Output = u64;
+
+    #[inline(never)]
+    fn call<K: Kernels>(self, kernels: K) -> u64 {
+        let tensors = &self.file.tensors;
+        // Of an embedding a row is read, unless it is the head, too.
+        let tied = tensors.slots().index(Role::Head, 0).is_none();
+        let is_product = |role| match role {
+            Role::Embedding => tied,
+            Role::Positions => false,
+            _ => true,
+        };
+        let mut cost = 0;
+        for entry in tensors.entries().filter(|entry| entry.rows > 1 && is_product(entry.role)) {
+            let digits = if entry.activations == ActivationBits::Sixteen { 2 } else { 1 };
+            if let Some(matrix) = tensors.matrix(entry.role, entry.layer.into()) {
+                cost += digits * of_matrix::<B, K>(self.board, self.out, kernels, &matrix);
+            }
+        }
+        cost
+    }
+}
+
+/// The cost of one product. Not inlined: its vector is to be off the stack when a token is computed.
+#[inline(never)]
+fn of_matrix<B: Board, K: Kernels>(board: &mut B, out: &mut [f32], kernels: K, matrix: &Matrix<'_>) -> u64 {
+    let mut data = [0; LONGEST.data_len()];
+    let mut sums = [0; LONGEST.sums_len()];
+    let (mut totals, mut scale) = ([0], [0.0]);
+    let shape = ActivationShape { tokens: 1, cols: matrix.cols() };
+    let Some(mut x) = ActivationsMut::new(shape, &mut data, &mut sums, &mut totals, &mut scale) else {
+        return 0;
+    };
+    let mut random = Random::new(1);
+    x.set(0, 0.01, |_| core::array::from_fn(|_| random.within(-127, 127) as i8));
+    let (x, rows) = (x.as_activations(), padded_rows(matrix.rows()));
+    let mut out = Columns::new(out, 1, rows);
+    let measurement = Measurement::start(board);
+    match matrix {
+        Matrix::I8(matrix) => kernels.matmul_i8(matrix, &x, 0..rows / LANES, &mut out),
+        Matrix::I4(matrix) => kernels.matmul_i4(matrix, &x, 0..rows / LANES, &mut out),
+        Matrix::F32(_) | Matrix::F16(_) => {}
+    }
+    measurement.end(board)
 }
 
 /// Weights and group scales: which they are changes nothing of the cost, so they are some bytes of flash.

@@ -12,9 +12,13 @@ mod bench;
 mod board;
 #[cfg(feature = "suite")]
 mod conformance;
+#[cfg(feature = "cost")]
+mod cost;
 // The cores without swaps, ARMv6-M, have no counter there.
 #[cfg(all(target_arch = "arm", target_has_atomic = "32"))]
 pub mod dwt;
+#[cfg(feature = "suite")]
+mod floats;
 mod generate;
 mod line;
 mod models;
@@ -32,6 +36,10 @@ pub use bench::bench;
 pub use board::{Board, Count};
 #[cfg(feature = "suite")]
 pub use conformance::conformance;
+#[cfg(feature = "cost")]
+pub use cost::cost;
+#[cfg(feature = "suite")]
+pub use floats::floats;
 pub use generate::{Timing, continue_text, generate};
 pub use models::{Golden, Included, MODEL, MODELS, TINY, self_test_arena};
 pub use program::{CONTEXT, TOKENS, run};

@@ -10,6 +10,7 @@
 //!
 //! The idea is known for narrower numbers (MCU-MixQ, arXiv 2407.18267). int8 gains nothing from it: a product fills the half.
 
+#[cfg_attr(target_arch = "arm", path = "packed/finish_thumb.rs")]
 mod finish;
 #[cfg(not(target_arch = "arm"))]
 #[path = "packed/plain.rs"]

@@ -56,8 +56,12 @@ pub(in crate::cli) fn rows(head: &[&str], rows: impl IntoIterator<Item = Vec<Str
 }
 
 fn name(report: &Report) -> String {
-    let name = Path::new(&report.file).file_name();
-    name.map_or_else(|| report.file.clone(), |name| name.to_string_lossy().into_owned())
+    file_name(&report.file)
+}
+
+/// A path without its folders.
+pub(super) fn file_name(file: &str) -> String {
+    Path::new(file).file_name().map_or_else(|| file.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn row(r: &Report) -> Vec<String> {

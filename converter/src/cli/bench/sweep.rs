@@ -1,10 +1,11 @@
 //! Each measurement in a process of its own: what one leaves in memory and caches does not meet the next, and the peak
-//! memory is the model's.
+//! memory is the model's. Where the system cannot start this program again, in this one.
 
-use super::{Measure, Report};
+use super::{Measure, Report, TOKENS, measured};
 use crate::bench::add_start;
 use crate::bench::report::Variant;
 use crate::cli::failure::Failure;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use whit::kernels::Backend;
@@ -66,8 +67,9 @@ fn child(
         command.arg(format!("--{name}={value}"));
     };
     option("threads", threads.to_string());
-    option("prompt-tokens", measure.prompt_tokens.to_string());
-    option("decode-tokens", measure.decode_tokens.to_string());
+    let tokens = measure.tokens(TOKENS);
+    option("prompt-tokens", tokens.prompt.to_string());
+    option("decode-tokens", tokens.decode.to_string());
     option("batch", measure.batch.to_string());
     option("repeats", measure.repeats.to_string());
     option("spread", measure.spread.to_string());
@@ -82,11 +84,68 @@ fn child(
     for depth in measure.context.iter().filter(|_| full) {
         option("context", depth.to_string());
     }
-    let output = command.arg("--").arg(file).output();
-    let output = output.map_err(|error| Failure::Failed(format!("a process cannot be started: {error}")))?;
+    let output = match command.arg("--").arg(file).output() {
+        Err(error) if is_foreign(&error) => return in_this_process(file, measure, threads, backend, full),
+        output => output.map_err(|error| Failure::Failed(format!("a process cannot be started: {error}")))?,
+    };
     if !output.status.success() {
         return Err(Failure::Reported);
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| Failure::Failed(format!("{}: its report cannot be read: {error}", file.display())))
+}
+
+/// Whether the system does not know how to start a program that runs all the same: an emulator runs it.
+fn is_foreign(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
+
+/// The same report, without what only a process of its own can tell.
+fn in_this_process(
+    file: &Path,
+    measure: &Measure,
+    threads: u16,
+    backend: Option<Backend>,
+    full: bool,
+) -> Result<Report, Failure> {
+    let mut options = measure.options(threads, backend)?;
+    if !full {
+        options.contexts.clear();
+    }
+    let mut report = measured(file, &options)?;
+    (report.peak_rss_bytes, report.rss_before_load_bytes) = (None, None);
+    report.notes.push(
+        "the system cannot start this program again, as under an emulator: measured in one process, whose peak memory is \
+         not the model's, and of which earlier measurements may have warmed caches"
+            .to_owned(),
+    );
+    Ok(report)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_program_of_another_machine_is_foreign_and_a_missing_one_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("program");
+        // The identification of an ELF file for a machine that does not exist.
+        let header =
+            [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, 0xff, 0xff, 1, 0, 0, 0], &[0; 40]].concat();
+        std::fs::write(&program, header).expect("written");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("made a program");
+        let start = |program: &Path| Command::new(program).output().expect_err("it is no program");
+        assert!(is_foreign(&start(&program)));
+        assert!(!is_foreign(&start(&folder.path().join("none"))));
+    }
 }

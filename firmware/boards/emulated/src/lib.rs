@@ -25,6 +25,10 @@ pub use cortex_m::{Emulated, entry};
 #[cfg(board = "virt")]
 pub use virt::{Emulated, entry};
 
+// For the functions in it that the compiler calls.
+#[cfg(any(board = "microbit", board = "virt"))]
+use whit_floats as _;
+
 /// Tokens that programs take at a time: one where memory is small.
 pub const BATCH: usize = if cfg!(board = "microbit") { 1 } else { 8 };
 

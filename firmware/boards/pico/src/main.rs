@@ -14,6 +14,7 @@ use embassy_rp::gpio::{Level, Output};
 use embassy_rp::uart::{self, Uart};
 use panic_probe as _;
 use whit_firmware::{Polled, SerialBoard, run, systick};
+use whit_floats as _;
 
 /// Cycles in a second.
 const CLOCK: u32 = 125_000_000;

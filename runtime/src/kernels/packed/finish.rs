@@ -1,128 +1,91 @@
-//! Results from exact sums on cores without an FPU, with integers: a conversion and two multiplications of the compiler's
-//! library took 45 instructions of a Cortex-M0 more for every row.
+//! Results from exact sums on cores without an FPU, with integers: a conversion and two multiplications of floats, where
+//! functions for them would take twice as many instructions.
 //!
-//! A multiplication of normal numbers whose result is normal is done here, rounded to nearest, ties to even, as IEEE 754 has
-//! it (the usual way: Muller et al., Handbook of Floating-Point Arithmetic, 2nd edition, section 9.4); all else is left to the
-//! library, which does the same.
+//! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and no
+//! rounding may be a tie or carries into the exponent; all else as [`scalar`] has it. So of a product the upper half is enough.
 
 use crate::kernels::scalar;
 use crate::tensor::LANES;
 
 /// Makes results of the exact sums of a row block, where they are.
 pub(super) fn finish(out: &mut [f32; LANES], row_scale: &[f32; LANES], token_scale: f32) {
+    let token = Scale::new(token_scale);
     for (out, &row_scale) in out.iter_mut().zip(row_scale) {
-        *out = result(out.to_bits().cast_signed(), row_scale, token_scale);
+        let sum = out.to_bits().cast_signed();
+        *out = match result(sum, row_scale.to_bits(), token) {
+            Some(result) => f32::from_bits(result),
+            None => other(sum, row_scale, token_scale),
+        };
     }
 }
 
-/// [`scalar::result`].
-#[inline(always)]
-fn result(sum: i32, row_scale: f32, token_scale: f32) -> f32 {
-    exact(sum)
-        .zip(Number::new(row_scale))
-        .zip(Number::new(token_scale))
-        .and_then(
-            #[inline(always)]
-            |((sum, row_scale), token_scale)| Some(sum.times(row_scale.times(token_scale)?)?.to_f32()),
-        )
-        .unwrap_or_else(|| scalar::result(sum, row_scale, token_scale))
+/// A row that is done otherwise.
+#[cold]
+#[inline(never)]
+fn other(sum: i32, row_scale: f32, token_scale: f32) -> f32 {
+    scalar::result(sum, row_scale, token_scale)
 }
 
-/// A normal number: (−1)^sign · mantissa · 2^(exponent − 158).
+/// The scale of a token, for all rows.
 #[derive(Clone, Copy)]
-struct Number {
-    /// The sign in the highest bit, nothing else.
-    sign: u32,
-    /// 24 bits, of which the highest is set, and eight zeros.
+struct Scale {
+    /// The highest bit is set, eight are zeros.
     mantissa: u32,
-    /// As it stands in an f32: 1 to 254.
-    exponent: i32,
+    /// As it is stored, − 128; more than any row's makes good, if it is not from 1 to 127.
+    exponent: u32,
 }
 
-impl Number {
-    #[inline(always)]
-    fn new(x: f32) -> Option<Self> {
+impl Scale {
+    fn new(x: f32) -> Self {
         let bits = x.to_bits();
-        let exponent = (bits << 1 >> 24) as i32;
-        let is_normal = (exponent - 1).cast_unsigned() < 254;
-        is_normal.then_some(Self { sign: bits & SIGN, mantissa: bits << 8 | 1 << 31, exponent })
-    }
-
-    /// The product, rounded, if that is normal.
-    #[inline(always)]
-    fn times(self, other: Self) -> Option<Self> {
-        let mut product = top_of_product(self.mantissa, other.mantissa);
-        let mut exponent = self.exponent + other.exponent - 127;
-        // The product of two numbers in 1 .. 2 is in 1 .. 4.
-        if product >> 31 == 0 {
-            product <<= 1;
-        } else {
-            exponent += 1;
-        }
-        // More than half of the last place, or half of it and the last place odd.
-        let up = (product & 0xff) + (product >> 8 & 1) > 0x80;
-        let mut mantissa = product & !0xff;
-        if up {
-            let (sum, carry) = mantissa.overflowing_add(0x100);
-            mantissa = sum | u32::from(carry) << 31;
-            exponent += i32::from(carry);
-        }
-        let is_normal = (exponent - 1).cast_unsigned() < 254;
-        is_normal.then_some(Self { sign: self.sign ^ other.sign, mantissa, exponent })
-    }
-
-    /// The same number with a mantissa shifted by `zeros`, if it begins with so many.
-    #[inline(always)]
-    fn shifted_by(self, zeros: u32) -> Self {
-        if self.mantissa >> (32 - zeros) == 0 {
-            let (mantissa, exponent) = (self.mantissa << zeros, self.exponent - zeros.cast_signed());
-            return Self { mantissa, exponent, ..self };
-        }
-        self
-    }
-
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        f32::from_bits(self.sign | self.exponent.cast_unsigned() << 23 | self.mantissa << 1 >> 9)
+        let in_range = (1..128).contains(&(bits >> 23));
+        let exponent = if in_range { (bits >> 23).wrapping_sub(128) } else { 1 << 9 };
+        Self { mantissa: bits << 8 | SIGN, exponent }
     }
 }
 
 const SIGN: u32 = 1 << 31;
 
-/// A sum that is a normal number without rounding. Bisected: these cores count no zeros.
+/// [`scalar::result`] in bits, where it is done here.
 #[inline(always)]
-fn exact(sum: i32) -> Option<Number> {
+fn result(sum: i32, row_scale: u32, token: Scale) -> Option<u32> {
+    // Of both scales together, − 1. Where it is less than this, neither is negative.
+    let exponent = (row_scale >> 23).wrapping_add(token.exponent);
+    if exponent >= 127 {
+        return None;
+    }
+    let scale = product(row_scale << 8 | SIGN, token.mantissa, exponent)?;
     let magnitude = sum.unsigned_abs();
-    if magnitude == 0 || magnitude >> 24 != 0 {
+    if magnitude == 0 {
+        return Some(0);
+    }
+    if magnitude >> 24 != 0 {
         return None;
     }
     let sign = sum.cast_unsigned() & SIGN;
-    let number = Number { sign, mantissa: magnitude << 8, exponent: 127 + 23 };
+    let (magnitude, exponent) = normalized((magnitude << 8, scale.1 + 23));
+    let (mantissa, exponent) = product(magnitude, scale.0, exponent)?;
+    Some(sign | ((exponent << 23) + (mantissa >> 8)))
+}
+
+/// A mantissa shifted until its highest bit is set. Bisected: these cores count no zeros.
+#[inline(always)]
+fn normalized(x: (u32, u32)) -> (u32, u32) {
+    let shifted = |by: u32, (x, e): (u32, u32)| if x >> (32 - by) == 0 { (x << by, e - by) } else { (x, e) };
     // Not a loop, which compilers that save space leave as it is.
-    Some(number.shifted_by(16).shifted_by(8).shifted_by(4).shifted_by(2).shifted_by(1))
+    shifted(1, shifted(2, shifted(4, shifted(8, shifted(8, x)))))
 }
 
-/// The upper 32 bits of the product of two mantissas, the last of them set if any of the bits below is.
-#[cfg(not(target_arch = "arm"))]
+/// The product of mantissas, rounded to 24 bits, and what its exponent is then; none if it may be a tie, or carries. Of the
+/// product below 2, one bit of the lower half is missing: that makes a tie of what is not, never the other way.
 #[inline(always)]
-fn top_of_product(a: u32, b: u32) -> u32 {
-    let product = u64::from(a) * u64::from(b);
-    (product >> 32) as u32 | u32::from(product as u32 != 0)
+fn product(a: u32, b: u32, exponent: u32) -> Option<(u32, u32)> {
+    let product = ((u64::from(a) * u64::from(b)) >> 32) as u32;
+    let (product, exponent) =
+        if product >> 31 == 0 { (product << 1, exponent) } else { (product, exponent + 1) };
+    let rounded = product.wrapping_add(0x80);
+    (rounded >= 0x80 && rounded & 0xff != 0).then_some((rounded & !0xff, exponent))
 }
-
-/// As above: of 12 bits each, because the multiplier gives no more than 32.
-#[cfg(any(target_arch = "arm", test))]
-#[inline(always)]
-fn top_of_product_by_halves(a: u32, b: u32) -> u32 {
-    let ([a1, a0], [b1, b0]) = ([a >> 20, a >> 8 & 0xfff], [b >> 20, b >> 8 & 0xfff]);
-    let low = a0 * b0;
-    let middle = a1 * b0 + a0 * b1 + (low >> 12);
-    let rest = (middle & 0xf) | (low & 0xfff);
-    (((a1 * b1) << 8) + (middle >> 4)) | u32::from(rest != 0)
-}
-
-#[cfg(target_arch = "arm")]
-use top_of_product_by_halves as top_of_product;
 
 #[cfg(test)]
 mod tests {
@@ -164,22 +127,13 @@ mod tests {
                 0 => random.within(-2, 2) + (1 << 24),
                 _ => random.bits().cast_signed() >> random.within(0, 31),
             };
-            let (found, expected) =
-                (result(sum, row_scale, token_scale), scalar::result(sum, row_scale, token_scale));
+            let mut out = [f32::from_bits(sum.cast_unsigned()); LANES];
+            finish(&mut out, &[row_scale; LANES], token_scale);
+            let (found, expected) = (out[0], scalar::result(sum, row_scale, token_scale));
             assert!(
                 found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
                 "{sum} · ({row_scale:e} · {token_scale:e}) is {expected:e}, not {found:e}"
             );
-        }
-    }
-
-    #[test]
-    fn the_product_by_halves_is_the_product() {
-        let mut random = Random::new(6);
-        for _ in 0..1_000_000 {
-            let mut mantissa = || random.bits() << random.within(8, 31) | SIGN;
-            let (a, b) = (mantissa(), mantissa());
-            assert_eq!(top_of_product_by_halves(a, b), top_of_product(a, b), "{a:#x} · {b:#x}");
         }
     }
 }
