@@ -47,6 +47,8 @@ macro_rules! include_model {
 
 /// Bytes that a part of `len` elements of `size` bytes takes in an arena; saturates, so that what cannot be
 /// addressed is simply too large for every arena.
+// Once in a program, for all that layouts ask it.
+#[inline(never)]
 pub(crate) const fn part_len(len: usize, size: usize) -> usize {
     len.saturating_mul(size).div_ceil(ALIGNMENT).saturating_mul(ALIGNMENT)
 }

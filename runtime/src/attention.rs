@@ -14,7 +14,7 @@ use crate::format::Description;
 use crate::kernels::lanes::Softmax;
 use crate::kernels::{HeadSpan, Kernels};
 use crate::layout::Layout;
-use crate::parallel::{Columns, Workers, over_units, worth};
+use crate::parallel::{Columns, Workers, count, over_units, worth};
 use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
 pub(crate) use queries::Chunk;
@@ -45,7 +45,7 @@ pub(crate) fn attend<K: Kernels>(
     let plan = Plan::new(description, layout, chunk);
     let places = Workplaces::new(scratch, layout);
     let out = Columns::new(out, chunk.tokens, out_stride);
-    let most = worth(workers, plan.work()).min(layout.options.workers).min(workers.count()).max(1);
+    let most = worth(workers, plan.work()).min(layout.options.workers).min(count(workers)).max(1);
     let units = plan.units(most);
     over_units(workers, most, units, |worker, unit| {
         // SAFETY: each worker has its own number, and is done with a unit before the next.

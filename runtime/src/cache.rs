@@ -6,6 +6,7 @@
 use crate::kernels::Kernels;
 use crate::layout::{CacheKind, Layout};
 use crate::parallel::Shared;
+use crate::parts::FLOATS;
 use crate::tensor::{LANES, MatrixI8, padded_rows};
 use core::ops::Range;
 
@@ -64,7 +65,7 @@ impl<'a> Cache<'a> {
 
     /// Whether keys and values are quantized.
     pub(crate) fn is_i8(&self) -> bool {
-        self.kind == CacheKind::I8
+        !FLOATS.is_there || self.kind == CacheKind::I8
     }
 
     /// Keys and values of head `head` (layer × key/value heads + head) of an int8 cache, for reading.
@@ -186,7 +187,8 @@ impl SharedCache<'_> {
                     self.scales.part(scales..scales + 1)[0] =
                         self.store_value_i8(kernels, head, position, value);
                 }
-                CacheKind::F32 => self.store_f32(head, position, key, value),
+                CacheKind::F32 if FLOATS.is_there => self.store_f32(head, position, key, value),
+                CacheKind::F32 => {}
             }
         }
     }

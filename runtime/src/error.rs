@@ -129,6 +129,11 @@ pub enum Error {
         /// What to do instead.
         remedy: &'static str,
     },
+    /// The file, or what was asked for, needs a part of the runtime that this program was built without.
+    LeftOut {
+        /// Which part, and the feature that brings it.
+        part: &'static str,
+    },
     /// The file has no tokenizer: feed tokens instead of text.
     NoTokenizer,
     /// The tokenizer section is wrong, or a text cannot be encoded.
@@ -208,6 +213,7 @@ impl fmt::Display for Error {
                 write!(f, "the model takes frames of {width} numbers; {found} numbers are no whole frames")
             }
             Self::Unsupported { request, remedy } => write!(f, "{request}; {remedy}"),
+            Self::LeftOut { part } => write!(f, "this program was {part}"),
             Self::NoTokenizer => f.write_str("the file has no tokenizer; give token ids instead of text"),
             Self::Tokenizer(error) => error.fmt(f),
             Self::Sampling(error) => error.fmt(f),

@@ -4,6 +4,7 @@ use crate::arena::{Carver, part_len};
 use crate::attention::{QUERIES, SPAN};
 use crate::error::Error;
 use crate::format::{Architecture, Description, File, Role, WideInputs};
+use crate::parts::{FLOATS, PARALLEL, TRANSFORMER};
 use crate::state::StateLayout;
 use crate::tensor::{ActivationShape, padded_rows};
 
@@ -67,9 +68,11 @@ pub const fn arena_size_in_batches(bytes: &[u8], context: usize, batch: usize) -
             let options = SessionOptions { batch, ..SessionOptions::new(&architecture, context) };
             match StateLayout::new(&architecture, &options) {
                 Ok(layout) => layout.total(),
+                Err(Error::LeftOut { part }) => panic!("{}", part),
                 Err(_) => panic!("the context must be 1 to the model's own, the batch 1 to 4096"),
             }
         }
+        Err(Error::LeftOut { part }) => panic!("{}", part),
         Err(_) => panic!("not a .whit file"),
     }
 }
@@ -183,7 +186,7 @@ pub(crate) const fn check_options(options: &SessionOptions, context: usize) -> R
         ("context", options.context, context),
         ("batch", options.batch, 4096),
         ("logits", options.logits, 4096),
-        ("workers", options.workers, 256),
+        ("workers", options.workers, if PARALLEL.is_there { 256 } else { 1 }),
     ];
     let mut i = 0;
     while i < limits.len() {
@@ -201,6 +204,14 @@ const fn option(option: &'static str, found: usize, most: usize) -> Result<(), E
 
 impl Layout {
     pub(crate) const fn new(description: &Description, options: &SessionOptions) -> Result<Self, Error> {
+        if let Err(error) = TRANSFORMER.needed() {
+            return Err(error);
+        }
+        if matches!(options.cache, CacheKind::F32)
+            && let Err(error) = FLOATS.needed()
+        {
+            return Err(error);
+        }
         if let Err(error) = check_options(options, description.context as usize) {
             return Err(error);
         }
@@ -249,7 +260,7 @@ impl Layout {
     }
 
     const fn is_i8(&self) -> bool {
-        matches!(self.options.cache, CacheKind::I8)
+        !FLOATS.is_there || matches!(self.options.cache, CacheKind::I8)
     }
 
     /// Whether some projection takes 16-bit activations.

@@ -24,6 +24,7 @@ pub mod math;
 mod model;
 mod ops;
 pub mod parallel;
+mod parts;
 pub mod quant;
 mod recurrent;
 pub mod sampler;

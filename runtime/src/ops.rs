@@ -4,6 +4,7 @@
 use crate::kernels::{Kernels, lanes};
 use crate::layout::Quantized;
 use crate::parallel::{Columns, Shared, Workers, over_blocks, over_tokens, worth};
+use crate::parts::{ALL_TRANSFORMERS, FLOATS};
 use crate::tensor::{ActivationBits, ActivationShape, ActivationsMut, LANES, Matrix};
 use core::ops::Range;
 
@@ -40,11 +41,16 @@ pub(crate) fn project<K: Kernels>(
         match (matrix, &activations) {
             (Matrix::I4(matrix), Some(x)) => kernels.matmul_i4(matrix, x, blocks.clone(), out),
             (Matrix::I8(matrix), Some(x)) => kernels.matmul_i8(matrix, x, blocks.clone(), out),
-            (Matrix::F32(matrix), _) => kernels.matmul_f32(matrix, x.data, x.stride, blocks.clone(), out),
-            (Matrix::F16(matrix), _) => kernels.matmul_f16(matrix, x.data, x.stride, blocks.clone(), out),
-            (Matrix::I4(_) | Matrix::I8(_), None) => {}
+            (Matrix::F32(matrix), _) if FLOATS.is_there => {
+                kernels.matmul_f32(matrix, x.data, x.stride, blocks.clone(), out);
+            }
+            (Matrix::F16(matrix), _) if FLOATS.is_there => {
+                kernels.matmul_f16(matrix, x.data, x.stride, blocks.clone(), out);
+            }
+            // There are no others: integer matrices have activations, and others are refused where they are left out.
+            _ => {}
         }
-        if tokens > x.tokens {
+        if ALL_TRANSFORMERS.is_there && tokens > x.tokens {
             kernels.enter(
                 #[inline(always)]
                 || lanes::add_pairs(out, blocks),
@@ -79,7 +85,8 @@ fn quantize<'q, K: Kernels>(
     let sums = matches!(matrix, Matrix::I4(_));
     let one = |x: &[f32], at: usize, out: &mut ActivationsMut<'_>| match bits {
         ActivationBits::Eight => kernels.quantize(&x[..cols], at, out),
-        ActivationBits::Sixteen => kernels.quantize_wide(&x[..cols], at, out),
+        ActivationBits::Sixteen if ALL_TRANSFORMERS.is_there => kernels.quantize_wide(&x[..cols], at, out),
+        ActivationBits::Sixteen => {}
     };
     if x.tokens == 1 {
         let mut activations = quantized.room(shape(1), sums);

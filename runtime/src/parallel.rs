@@ -4,6 +4,7 @@
 //! The runtime itself starts no threads; `threads` (feature `std`) provides some, a host may bring its own.
 #![allow(unsafe_code, reason = "disjoint parts of one buffer are handed to several workers")]
 
+use crate::parts::PARALLEL;
 use crate::tensor::LANES;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -182,16 +183,22 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// How many workers there are. Where the compiler knows that it is one, it leaves out everything for more.
+#[inline(always)]
+pub(crate) fn count(workers: &dyn Workers) -> usize {
+    if PARALLEL.is_there { workers.count() } else { 1 }
+}
+
 /// How many workers `work` is worth, in multiplications of int8.
 #[inline]
 pub fn worth(workers: &dyn Workers, work: usize) -> usize {
     // One does not divide: a token of a small model asks a hundred times.
-    if workers.count() == 1 { 1 } else { work / workers.least_share().max(1) }
+    if count(workers) == 1 { 1 } else { work / workers.least_share().max(1) }
 }
 
 /// Runs `job(worker, unit)` for each of `0..units` on at most `most` workers.
 pub fn over_units(workers: &dyn Workers, most: usize, units: usize, job: impl Fn(usize, usize) + Sync) {
-    match workers.count().min(most).min(units) {
+    match count(workers).min(most).min(units) {
         0 | 1 => (0..units).for_each(|unit| job(0, unit)),
         count => workers.each(count, units, &job),
     }
@@ -211,12 +218,12 @@ pub fn over_blocks(
     out: &mut Columns<'_>,
     job: impl Fn(&mut Columns<'_>, Range<usize>) + Sync,
 ) {
-    if most <= 1 {
+    if !PARALLEL.is_there || most <= 1 {
         return job(out, 0..blocks);
     }
     let out = &*out;
     let grains = blocks.div_ceil(BLOCKS);
-    let count = workers.count().min(most).min(grains).max(1);
+    let count = count(workers).min(most).min(grains).max(1);
     // Twice what a worker is woken for is worth being asked for.
     let units = if count == 1 { 1 } else { (most / 2).clamp(count, UNITS * count).min(grains) };
     over_units(workers, count, units, |_, unit| {
@@ -246,7 +253,7 @@ pub fn over_shares(
 ) {
     let before = first % TOKENS;
     let units = (before + tokens).div_ceil(TOKENS);
-    let count = workers.count().min(most).min(units).max(1);
+    let count = count(workers).min(most).min(units).max(1);
     let token = |unit: usize| (unit * TOKENS).saturating_sub(before).min(tokens);
     over_units(workers, count, count, |_, unit| {
         let own = share(units, unit, count);
@@ -257,7 +264,7 @@ pub fn over_shares(
 /// Runs `job(its tokens)` on at most `most` workers, the tokens `0..tokens` shared out among them.
 pub fn over_tokens(workers: &dyn Workers, most: usize, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
     let units = tokens.div_ceil(TOKENS);
-    if most.min(units) <= 1 {
+    if !PARALLEL.is_there || most.min(units) <= 1 {
         return job(0..tokens);
     }
     over_units(workers, most, units, |_, unit| job(unit * TOKENS..tokens.min((unit + 1) * TOKENS)));

@@ -17,6 +17,7 @@ use crate::layout::Quantized;
 use crate::math;
 use crate::ops::{Vectors, project};
 use crate::parallel::Workers;
+use crate::parts::ALL_RECURRENT;
 use crate::quant::row_to_f32;
 use crate::tensor::Matrix;
 use cell::LayerCell;
@@ -46,11 +47,13 @@ impl<K: Kernels> Pass<'_, '_, K> {
     pub(crate) fn layers(&self, input: Input<'_>, buffers: &mut Buffers<'_>) {
         match input {
             Input::Tokens(tokens) => self.embed(tokens, buffers),
-            Input::Frames(frames) => self.copy_frames(frames, buffers),
+            Input::Frames(frames) if ALL_RECURRENT.is_there => self.copy_frames(frames, buffers),
+            Input::Frames(_) => {}
         }
         for layer in 0..self.recurrent.layers as usize {
             self.multiply_inputs(layer, buffers);
             match self.recurrent.direction {
+                _ if !ALL_RECURRENT.is_there => self.walk(layer, 0, 0..self.tokens, buffers),
                 Direction::Forward => self.walk(layer, 0, 0..self.tokens, buffers),
                 Direction::Reverse => self.walk(layer, 0, (0..self.tokens).rev(), buffers),
                 Direction::Both => {
@@ -91,6 +94,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
         for out in outputs.chunks_exact_mut(stride).take(x.tokens) {
             let out = &mut out[..width];
             match self.recurrent.normalization {
+                _ if !ALL_RECURRENT.is_there => {}
                 Normalization::None => {}
                 Normalization::Softmax => self.kernels.enter(
                     #[inline(always)]
@@ -177,6 +181,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
     /// The tensors of one direction of a layer, found once for all steps.
     fn cell(&self, layer: usize, direction: usize) -> LayerCell<'_, K> {
         let matrix = |roles: [Role; 2]| self.tensors.matrix(roles[direction], layer);
+        let rare = |roles| if ALL_RECURRENT.is_there { matrix(roles) } else { None };
         let hidden = self.recurrent.hidden(layer);
         let bias = self.tensors.vector(Role::RecurrentCandidateBias, layer);
         LayerCell {
@@ -187,8 +192,8 @@ impl<K: Kernels> Pass<'_, '_, K> {
             width: self.recurrent.state(layer),
             state: matrix([Role::RecurrentHidden, Role::RecurrentHiddenReverse])
                 .expect("every layer has one, and parse found it"),
-            candidate: matrix([Role::RecurrentCandidate, Role::RecurrentCandidateReverse]),
-            projection: matrix([Role::RecurrentProjection, Role::RecurrentProjectionReverse]),
+            candidate: rare([Role::RecurrentCandidate, Role::RecurrentCandidateReverse]),
+            projection: rare([Role::RecurrentProjection, Role::RecurrentProjectionReverse]),
             bias: bias.chunks(hidden).nth(direction).unwrap_or_default(),
         }
     }

@@ -113,23 +113,18 @@ impl<'m, 's> Session<'m, 's> {
     /// [`Error::ContextFull`], [`Error::TokenOutOfRange`], [`Error::SequenceTooLong`], or [`Error::Unsupported`] if the
     /// model takes frames; the session is then unchanged.
     pub fn feed(&mut self, tokens: &[Token]) -> Result<(), Error> {
-        self.feed_wanted(tokens, Wanted::Last, |_, _| ())
+        self.feed_wanted(tokens, Wanted::Last, &mut |_, _| ())
     }
 
     /// As [`Session::feed`], handing the logits of every token to `each(index in tokens, logits)`.
     ///
     /// # Errors
     /// As [`Session::feed`].
-    pub fn feed_each(&mut self, tokens: &[Token], each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
-        self.feed_wanted(tokens, Wanted::Each, each)
+    pub fn feed_each(&mut self, tokens: &[Token], mut each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
+        self.feed_wanted(tokens, Wanted::Each, &mut each)
     }
 
-    fn feed_wanted(
-        &mut self,
-        tokens: &[Token],
-        wanted: Wanted,
-        each: impl FnMut(usize, &[f32]),
-    ) -> Result<(), Error> {
+    fn feed_wanted(&mut self, tokens: &[Token], wanted: Wanted, each: Each<'_>) -> Result<(), Error> {
         let ids = Token::peel_slice(tokens);
         self.check(ids)?;
         self.begin_sequence();
@@ -143,7 +138,7 @@ impl<'m, 's> Session<'m, 's> {
     /// # Errors
     /// [`Error::Unsupported`] if the model takes tokens, [`Error::Frames`] if the last frame is not whole,
     /// [`Error::SequenceTooLong`]; the session is then unchanged.
-    pub fn feed_frames(&mut self, frames: &[f32], each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
+    pub fn feed_frames(&mut self, frames: &[f32], mut each: impl FnMut(usize, &[f32])) -> Result<(), Error> {
         let Architecture::Recurrent(recurrent) = *self.model.architecture() else {
             return Err(TAKES_TOKENS);
         };
@@ -156,7 +151,7 @@ impl<'m, 's> Session<'m, 's> {
         }
         self.check_length(frames.len() / width)?;
         self.begin_sequence();
-        self.run(Source::Frames(frames, width), frames.len() / width, Wanted::Each, each);
+        self.run(Source::Frames(frames, width), frames.len() / width, Wanted::Each, &mut each);
         Ok(())
     }
 
@@ -186,7 +181,7 @@ impl<'m, 's> Session<'m, 's> {
         self.begin_sequence();
         let ids = &bytemuck::cast_slice(self.state.workspace())[..tokens];
         remember(self.history, &mut self.remembered, ids);
-        self.run(Source::History, tokens, Wanted::Last, |_, _| ());
+        self.run(Source::History, tokens, Wanted::Last, &mut |_, _| ());
         Ok(tokens)
     }
 
@@ -220,7 +215,7 @@ impl<'m, 's> Session<'m, 's> {
         }
         if self.is_limited() {
             self.position -= 1;
-            self.run(Source::History, 1, Wanted::Last, |_, _| ());
+            self.run(Source::History, 1, Wanted::Last, &mut |_, _| ());
         } else {
             self.model.backend().run(Restore { session: self });
         }
@@ -268,7 +263,7 @@ impl<'m, 's> Session<'m, 's> {
     }
 
     /// Reads the next `count` tokens or frames and hands the results that are wanted to `each`.
-    fn run(&mut self, source: Source<'_>, count: usize, wanted: Wanted, mut each: impl FnMut(usize, &[f32])) {
+    fn run(&mut self, source: Source<'_>, count: usize, wanted: Wanted, each: Each<'_>) {
         let mut first = 0;
         while first < count {
             let tokens = self.options.batch.min(count - first);
@@ -277,14 +272,14 @@ impl<'m, 's> Session<'m, 's> {
                 Wanted::Last if first + tokens == count => tokens - 1..tokens,
                 Wanted::Last => 0..0,
             };
-            let each = |index: usize, results: &[f32]| each(first + index, results);
             self.model.backend().run(Step {
                 session: self,
                 source,
                 left: count - first,
                 tokens,
                 wanted,
-                each,
+                first,
+                each: &mut *each,
             });
             self.position = self.position.saturating_add(tokens);
             first += tokens;
@@ -314,6 +309,9 @@ fn remember(history: &mut [u32], remembered: &mut usize, ids: &[u32]) {
     history[keep..][..ids.len()].copy_from_slice(ids);
     *remembered = keep + ids.len();
 }
+
+/// What takes the results of each token that is asked for: a reference, so that a program has one forward pass.
+type Each<'e> = &'e mut dyn FnMut(usize, &[f32]);
 
 /// Whose results a call asks for.
 #[derive(Clone, Copy)]
@@ -345,7 +343,7 @@ impl<'t> Source<'t> {
     }
 }
 
-struct Step<'w, 'm, 's, F> {
+struct Step<'w, 'm, 's> {
     session: &'w mut Session<'m, 's>,
     source: Source<'w>,
     /// Tokens of the source that were not read yet.
@@ -354,13 +352,15 @@ struct Step<'w, 'm, 's, F> {
     tokens: usize,
     /// Those of them whose results are wanted.
     wanted: core::ops::Range<usize>,
-    each: F,
+    /// Tokens of the source before the chunk.
+    first: usize,
+    each: Each<'w>,
 }
 
-impl<F: FnMut(usize, &[f32])> WithKernels for Step<'_, '_, '_, F> {
+impl WithKernels for Step<'_, '_, '_> {
     type Output = ();
 
-    fn call<K: Kernels>(mut self, kernels: K) {
+    fn call<K: Kernels>(self, kernels: K) {
         let Session { model, workers, options, position, history, remembered, state, .. } = self.session;
         let tensors = &model.file().tensors;
         let chunk = Chunk { kernels, workers: *workers, tensors, position: *position, tokens: self.tokens };
@@ -374,7 +374,7 @@ impl<F: FnMut(usize, &[f32])> WithKernels for Step<'_, '_, '_, F> {
             let count = options.logits.min(self.wanted.end - first);
             state.head(&chunk, first, count);
             for i in 0..count {
-                (self.each)(first + i, &state.outputs()[i * stride..][..outputs]);
+                (self.each)(self.first + first + i, &state.outputs()[i * stride..][..outputs]);
             }
             last = count - 1;
         }

@@ -5,6 +5,7 @@ use crate::format::{Architecture, Description, Tensors};
 use crate::kernels::Kernels;
 use crate::layout::{Layout, SessionOptions};
 use crate::parallel::Workers;
+use crate::parts::{RECURRENT, TRANSFORMER};
 use crate::recurrent::{self, Input};
 use crate::transformer;
 
@@ -173,11 +174,16 @@ impl<'s> State<'s> {
 }
 
 impl<'m, K: Kernels> Chunk<'_, 'm, K> {
+    /// A pass of a transformer. What follows is in the program only with the feature `transformer`.
+    #[inline(always)]
     fn transformer<'p>(
         &'p self,
         description: &'p Description,
         layout: &'p Layout,
     ) -> transformer::Pass<'p, 'm, K> {
+        if !TRANSFORMER.is_there {
+            unreachable!("no such session is made without it");
+        }
         let Self { kernels, workers, tensors, position, tokens } = *self;
         transformer::Pass { kernels, workers, description, tensors, layout, position, tokens }
     }
@@ -187,7 +193,7 @@ impl<'m, K: Kernels> Chunk<'_, 'm, K> {
     /// What follows is in the program only with the feature `recurrent`.
     #[inline(always)]
     pub(crate) fn recurrent<'p>(&'p self, layout: &'p recurrent::Layout) -> recurrent::Pass<'p, 'm, K> {
-        if !cfg!(feature = "recurrent") {
+        if !RECURRENT.is_there {
             unreachable!("no such session is made without it");
         }
         let Self { kernels, workers, tensors, tokens, .. } = *self;

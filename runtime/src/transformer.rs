@@ -3,6 +3,7 @@
 
 mod buffers;
 
+use crate::architecture::Activation;
 use crate::attention::{Chunk, attend};
 use crate::cache::SharedCache;
 use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
@@ -10,7 +11,8 @@ use crate::kernels::Kernels;
 use crate::layout::{Layout, Quantized};
 use crate::math;
 use crate::ops::{Vectors, project, worth_elements};
-use crate::parallel::{Inline, Workers, over_rows, over_shares};
+use crate::parallel::{Inline, Workers, count, over_rows, over_shares};
+use crate::parts::ALL_TRANSFORMERS;
 use crate::quant::row_to_f32;
 use crate::tensor::Matrix;
 pub(crate) use buffers::Buffers;
@@ -66,7 +68,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
         rows: &mut Rows<'_>,
         job: impl Fn(&Pass<'_, '_, K>, Range<usize>, &mut Rows<'_>) + Sync,
     ) {
-        let count = self.workers.count();
+        let count = count(self.workers);
         if count == 1 || self.tokens < ENOUGH * count || self.layout.has_wide_inputs() {
             return job(self, 0..self.tokens, rows);
         }
@@ -85,7 +87,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let width = self.layout.width;
         let stride = self.layout.hidden_stride;
         let residual = &buffers.rows.residual[first * width..][..count * width];
-        if self.description.final_norm {
+        if !ALL_TRANSFORMERS.is_there || self.description.final_norm {
             self.norm(Role::FinalNorm, Role::FinalNormBias, 0, residual, buffers.rows.hidden);
         } else {
             copy_rows(residual, width, buffers.rows.hidden, stride);
@@ -125,7 +127,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
             if self.description.embedding_scale != 1.0 {
                 self.kernels.scale(x, self.description.embedding_scale);
             }
-            if let Some(positions) = &positions {
+            if let (true, Some(positions)) = (ALL_TRANSFORMERS.is_there, &positions) {
                 row_to_f32(positions, self.position + i, &mut row[..width]);
                 self.kernels.add(x, &row[..width]);
             }
@@ -275,7 +277,9 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let hidden = self.description.hidden as usize;
         self.each_token(2 * hidden, [(projected, self.layout.projected_stride)], |_, [row]| {
             let (first, second) = row.split_at_mut(hidden);
-            if self.description.gated {
+            if !ALL_TRANSFORMERS.is_there {
+                self.kernels.activate_gated(Activation::Silu, first, &second[..hidden]);
+            } else if self.description.gated {
                 self.kernels.activate_gated(self.description.activation, first, &second[..hidden]);
             } else {
                 self.kernels.activate(self.description.activation, first);
@@ -296,13 +300,14 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let width = self.layout.width;
         let residual = &rows.residual[..self.tokens * width];
         match self.description.norm_place {
+            _ if !ALL_TRANSFORMERS.is_there => self.norm(weight, bias, layer, residual, rows.hidden),
             NormPlace::Before => self.norm(weight, bias, layer, residual, rows.hidden),
             NormPlace::After => copy_rows(residual, width, rows.hidden, self.layout.hidden_stride),
         }
     }
 
     fn norm_after(&self, weight: Role, bias: Role, layer: usize, rows: &mut Rows<'_>) {
-        if self.description.norm_place == NormPlace::After {
+        if ALL_TRANSFORMERS.is_there && self.description.norm_place == NormPlace::After {
             let width = self.layout.width;
             let residual = &mut rows.residual[..self.tokens * width];
             self.norm(weight, bias, layer, residual, rows.hidden);
@@ -319,6 +324,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
         over_rows(self.workers, most, tokens, [(out, stride)], |token, [out]| {
             let (x, out) = (&x[token * width..][..width], &mut out[..width]);
             match self.description.norm {
+                _ if !ALL_TRANSFORMERS.is_there => self.kernels.rms_norm(x, weight, epsilon, out),
                 NormKind::Rms => {
                     self.kernels.rms_norm(x, weight, epsilon, out);
                     self.kernels.add(out, bias);

@@ -3,14 +3,10 @@
 use crate::board::Measurement;
 use crate::self_test::with;
 use crate::{Board, Included, MODELS, continue_text, stack};
-use whit::format::{File, Role};
 use whit::kernels::conformance::Random;
 use whit::kernels::{Backend, Kernels, Scalar, WithKernels};
 use whit::parallel::Columns;
-use whit::tensor::{
-    ActivationBits, ActivationShape, Activations, ActivationsMut, LANES, Matrix, MatrixI4, MatrixI8,
-    padded_rows,
-};
+use whit::tensor::{ActivationShape, Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, padded_rows};
 use whit::{Error, Model, Sampling, SessionOptions};
 
 /// (rows, columns): gates and head of the LSTM in `models`, and the projections of stories260K.
@@ -22,8 +18,8 @@ const GROUPS: [usize; 3] = [32, 128, 0];
 /// Most rows of [`SHAPES`].
 const ROWS: usize = 512;
 
-/// The longest vector of [`SHAPES`] and of the matrices of models.
-const LONGEST: ActivationShape = ActivationShape { tokens: 1, cols: 512 };
+/// The longest vector of [`SHAPES`].
+const LONGEST: ActivationShape = ActivationShape { tokens: 1, cols: 172 };
 
 static ROW_SCALES: [f32; ROWS] = [0.01; ROWS];
 
@@ -61,17 +57,7 @@ pub fn bench<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> Result<
     for model in MODELS {
         for backend in Backend::available() {
             let each = with(model.bytes, backend, |parsed| tokens(board, parsed, model, arena, batch))?;
-            let products = with(model.bytes, backend, |parsed| {
-                let out = bytemuck::pod_align_to_mut::<u8, f32>(arena).1;
-                Ok(backend.run(OfToken { board, out, file: parsed.file() }))
-            })?;
-            let _ = writeln!(
-                board,
-                "\n{} {}: {each} {} a token, {products} of them in products of matrices",
-                model.name,
-                backend.name(),
-                B::UNIT
-            );
+            let _ = writeln!(board, "\n{} {}: {each} {} a token", model.name, backend.name(), B::UNIT);
         }
     }
     let _ = writeln!(board, "stack: {} bytes, {} left", stack::used(), stack::left());
@@ -142,61 +128,6 @@ impl<B: Board> WithKernels for Products<'_, B> {
             }
         }
     }
-}
-
-/// What the products with the int8 and int4 matrices of a model take for a token, with the scales of their results; the rest of
-/// a token is floats: vectors to int8, norms, rotations, attention, gates, sampling.
-struct OfToken<'b, 'm, B> {
-    board: &'b mut B,
-    out: &'b mut [f32],
-    file: &'b File<'m>,
-}
-
-impl<B: Board> WithKernels for OfToken<'_, '_, B> {
-    type Output = u64;
-
-    #[inline(never)]
-    fn call<K: Kernels>(self, kernels: K) -> u64 {
-        let tensors = &self.file.tensors;
-        // Of an embedding a row is read, unless it is the head, too.
-        let tied = tensors.slots().index(Role::Head, 0).is_none();
-        let is_product = |role| match role {
-            Role::Embedding => tied,
-            Role::Positions => false,
-            _ => true,
-        };
-        let mut cost = 0;
-        for entry in tensors.entries().filter(|entry| entry.rows > 1 && is_product(entry.role)) {
-            let digits = if entry.activations == ActivationBits::Sixteen { 2 } else { 1 };
-            if let Some(matrix) = tensors.matrix(entry.role, entry.layer.into()) {
-                cost += digits * of_matrix::<B, K>(self.board, self.out, kernels, &matrix);
-            }
-        }
-        cost
-    }
-}
-
-/// The cost of one product. Not inlined: its vector is to be off the stack when a token is computed.
-#[inline(never)]
-fn of_matrix<B: Board, K: Kernels>(board: &mut B, out: &mut [f32], kernels: K, matrix: &Matrix<'_>) -> u64 {
-    let mut data = [0; LONGEST.data_len()];
-    let mut sums = [0; LONGEST.sums_len()];
-    let (mut totals, mut scale) = ([0], [0.0]);
-    let shape = ActivationShape { tokens: 1, cols: matrix.cols() };
-    let Some(mut x) = ActivationsMut::new(shape, &mut data, &mut sums, &mut totals, &mut scale) else {
-        return 0;
-    };
-    let mut random = Random::new(1);
-    x.set(0, 0.01, |_| core::array::from_fn(|_| random.within(-127, 127) as i8));
-    let (x, rows) = (x.as_activations(), padded_rows(matrix.rows()));
-    let mut out = Columns::new(out, 1, rows);
-    let measurement = Measurement::start(board);
-    match matrix {
-        Matrix::I8(matrix) => kernels.matmul_i8(matrix, &x, 0..rows / LANES, &mut out),
-        Matrix::I4(matrix) => kernels.matmul_i4(matrix, &x, 0..rows / LANES, &mut out),
-        Matrix::F32(_) | Matrix::F16(_) => {}
-    }
-    measurement.end(board)
 }
 
 /// Weights and group scales: which they are changes nothing of the cost, so they are some bytes of flash.

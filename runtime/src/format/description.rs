@@ -3,6 +3,7 @@
 use super::{Role, WideInputs, read_u32};
 use crate::architecture::{Activation, NormKind, NormPlace, Pairing, Positions};
 use crate::error::Error;
+use crate::parts::{ALL_TRANSFORMERS, TRANSFORMER};
 
 /// A decoder-only transformer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,12 +81,16 @@ impl Description {
     /// Reads and checks a record. `const`, so that firmware can size its arena at compile time.
     ///
     /// # Errors
-    /// [`Error::Section`] if the length is wrong, [`Error::Description`] naming the field that is out of range.
+    /// [`Error::Section`] if the length is wrong, [`Error::Description`] naming the field that is out of range,
+    /// [`Error::LeftOut`] if the program was built without transformers.
     pub const fn parse(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() != Self::LEN {
             return Err(Error::Section { section: "description", problem: "must have 128 bytes" });
         }
         if let Err(error) = in_range("kind", read_u32(bytes, 0), Self::KIND, Self::KIND) {
+            return Err(error);
+        }
+        if let Err(error) = TRANSFORMER.needed() {
             return Err(error);
         }
         let choices = read_u32(bytes, 40);
@@ -151,9 +156,10 @@ impl Description {
             embedding_scale: f32::from_bits(read_u32(bytes, 60)),
             logit_scale: f32::from_bits(read_u32(bytes, 64)),
         };
-        match description.check() {
-            Ok(()) => Ok(description),
-            Err(error) => Err(error),
+        let needed = if description.is_llama() { Ok(()) } else { ALL_TRANSFORMERS.needed() };
+        match (description.check(), needed) {
+            (Ok(()), Ok(())) => Ok(description),
+            (Err(error), _) | (_, Err(error)) => Err(error),
         }
     }
 
@@ -266,6 +272,18 @@ impl Description {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         bytes
+    }
+
+    /// Whether it is what a program without the feature `all-transformers` can compute.
+    const fn is_llama(&self) -> bool {
+        matches!(self.norm, NormKind::Rms)
+            && matches!(self.norm_place, NormPlace::Before)
+            && matches!(self.positions, Positions::Rotary(_))
+            && matches!(self.activation, Activation::Silu)
+            && self.gated
+            && self.final_norm
+            && !self.norm_bias
+            && self.wide_inputs.is_none()
     }
 
     /// Width of all query heads together.

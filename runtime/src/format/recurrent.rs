@@ -4,6 +4,7 @@ use super::description::in_range;
 use super::{Role, read_u16, read_u32};
 use crate::architecture::{Cell, Direction, Normalization};
 use crate::error::Error;
+use crate::parts::{ALL_RECURRENT, RECURRENT};
 
 /// Most layers of a recurrent model.
 pub const MOST_RECURRENT_LAYERS: usize = 16;
@@ -48,6 +49,9 @@ impl Recurrent {
 
     /// Reads and checks a record of the right length.
     pub(super) const fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if let Err(error) = RECURRENT.needed() {
+            return Err(error);
+        }
         let mut at = 28;
         while at < WIDTHS {
             if read_u32(bytes, at) != 0 {
@@ -95,9 +99,12 @@ impl Recurrent {
             hidden,
             projection,
         };
-        match recurrent.check() {
-            Ok(()) => Ok(recurrent),
-            Err(error) => Err(error),
+        let usual =
+            recurrent.is_language_model() && matches!(recurrent.cell, Cell::Lstm) && !recurrent.projected;
+        let needed = if usual { Ok(()) } else { ALL_RECURRENT.needed() };
+        match (recurrent.check(), needed) {
+            (Ok(()), Ok(())) => Ok(recurrent),
+            (Err(error), _) | (_, Err(error)) => Err(error),
         }
     }
 
@@ -178,8 +185,8 @@ impl Recurrent {
     /// Directions in which a sequence is read: 1 or 2.
     pub const fn directions(&self) -> usize {
         match self.direction {
-            Direction::Forward | Direction::Reverse => 1,
-            Direction::Both => 2,
+            Direction::Both if ALL_RECURRENT.is_there => 2,
+            _ => 1,
         }
     }
 

@@ -6,7 +6,10 @@
 use super::role::Place;
 use super::{ALIGNMENT, Architecture, Encoding, Role, WideInputs, align, read_u16, read_u32, read_u64};
 use crate::error::Error;
+use crate::parts::FLOATS;
 use crate::tensor::{ActivationBits, Matrix, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
+use bytemuck::Pod;
+use core::ops::Range;
 
 /// Bytes of one entry of the tensor table.
 pub const TENSOR_ENTRY_LEN: usize = 32;
@@ -70,6 +73,16 @@ pub struct Slots {
 
 const ABSENT: u8 = u8::MAX;
 
+/// The roles of layers in [`Role::ALL`].
+const OF_LAYERS: Range<usize> = 3..24;
+const _: () = {
+    let mut i = 0;
+    while i < Role::ALL.len() {
+        assert!(Role::ALL[i].per_layer() == (OF_LAYERS.start <= i && i < OF_LAYERS.end));
+        i += 1;
+    }
+};
+
 impl Slots {
     /// The order of the tensors of a model whose description is in range.
     pub fn new(architecture: &Architecture) -> Self {
@@ -82,7 +95,10 @@ impl Slots {
             total: 0,
         };
         let mut after = 0;
-        for role in Role::ALL.into_iter().filter(|&role| architecture.has(role)) {
+        for &role in &Role::ALL {
+            if !architecture.has(role) {
+                continue;
+            }
             let counter = match role.place() {
                 Place::Before => &mut slots.before,
                 Place::Layer => &mut slots.per_layer,
@@ -102,15 +118,21 @@ impl Slots {
 
     /// The tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (Role, u16)> {
-        let this = *self;
-        let roles = move |place| {
-            let has = move |role: &Role| this.slot[*role as usize - 1] != ABSENT;
-            Role::ALL.into_iter().filter(move |role| role.place() == place).filter(has)
-        };
-        let layers =
-            (0..this.layers).flat_map(move |layer| roles(Place::Layer).map(move |role| (role, layer)));
-        let outside = |place| roles(place).map(|role| (role, 0));
-        outside(Place::Before).chain(layers).chain(outside(Place::After))
+        let slots = *self;
+        let (mut next, mut layer) = (0, 0);
+        // One loop: a chain of iterators was half a kilobyte more of a small program.
+        core::iter::from_fn(move || {
+            loop {
+                if next == OF_LAYERS.end && layer + 1 < slots.layers {
+                    (next, layer) = (OF_LAYERS.start, layer + 1);
+                }
+                let &role = Role::ALL.get(next)?;
+                next += 1;
+                if slots.slot[role as usize - 1] != ABSENT {
+                    return Some((role, if role.per_layer() { layer } else { 0 }));
+                }
+            }
+        })
     }
 
     /// Index of a tensor, or `None` where the model has none of that role.
@@ -164,6 +186,9 @@ impl<'a> Tensors<'a> {
             if !role.is_matrix() && entry.encoding != Encoding::F32 {
                 return Err(fail("vectors are stored as f32"));
             }
+            if role.is_matrix() && matches!(entry.encoding, Encoding::F32 | Encoding::F16) {
+                FLOATS.needed()?;
+            }
             if entry.cols as usize > entry.encoding.max_cols() {
                 return Err(fail("it has too many columns for its encoding: int4 allows 16643, int8 131071"));
             }
@@ -211,47 +236,56 @@ impl<'a> Tensors<'a> {
             .map(|((role, layer), bytes)| proven_entry(bytes, role, layer))
     }
 
-    /// A weight matrix, or `None` where the model has none of that role.
-    ///
-    /// # Panics
-    /// If `layer` is not a layer of the model.
+    /// A weight matrix, or `None` where the model has none of that role, or not that layer.
+    // What `parse` has proven is looked up as if it might not be there: no index can then panic, or quote an error.
     pub fn matrix(&self, role: Role, layer: usize) -> Option<Matrix<'a>> {
         let index = self.slots.index(role, layer)?;
-        let entry = proven_entry(&self.table.as_chunks().0[index], role, layer as u16);
+        let entry = read_entry(self.row(index)?, role, layer as u16).ok()?;
         let (rows, cols) = (entry.rows as usize, entry.cols as usize);
         let layout = entry.encoding.layout(rows, cols);
-        let part = |at: u64, len: u64| &self.data[(entry.offset + at) as usize..][..len as usize];
-        let row_scales = part(0, layout.row_scales);
-        let numbers = part(layout.numbers_at(), layout.numbers);
+        let part = |at: u64, len: u64| self.part(entry.offset + at, len);
+        let row_scales = part(0, layout.row_scales)?;
+        let numbers = part(layout.numbers_at(), layout.numbers)?;
         match entry.encoding {
-            Encoding::F32 => MatrixF32::new(rows, cols, bytemuck::cast_slice(numbers)).map(Matrix::F32),
-            Encoding::F16 => MatrixF16::new(rows, cols, bytemuck::cast_slice(numbers)).map(Matrix::F16),
-            Encoding::I8 => {
-                MatrixI8::new(rows, cols, bytemuck::cast_slice(row_scales), bytemuck::cast_slice(numbers))
-                    .map(|matrix| Matrix::I8(matrix.with_activations(entry.activations)))
-            }
+            Encoding::F32 => MatrixF32::new(rows, cols, words(numbers)?).map(Matrix::F32),
+            Encoding::F16 => MatrixF16::new(rows, cols, words(numbers)?).map(Matrix::F16),
+            Encoding::I8 => MatrixI8::new(rows, cols, words(row_scales)?, bytemuck::cast_slice(numbers))
+                .map(|matrix| Matrix::I8(matrix.with_activations(entry.activations))),
             Encoding::I4 { group } => MatrixI4::new(
                 rows,
                 cols,
                 usize::from(group),
-                bytemuck::cast_slice(row_scales),
-                bytemuck::cast_slice(part(layout.group_scales_at(), layout.group_scales)),
+                words(row_scales)?,
+                bytemuck::cast_slice(part(layout.group_scales_at(), layout.group_scales)?),
                 numbers,
             )
             .map(|matrix| Matrix::I4(matrix.with_activations(entry.activations))),
         }
     }
 
-    /// An f32 vector; empty where the model has none of that role.
-    ///
-    /// # Panics
-    /// If `layer` is not a layer of the model.
+    /// An f32 vector; empty where the model has none of that role, or not that layer.
     pub fn vector(&self, role: Role, layer: usize) -> &'a [f32] {
-        let Some(index) = self.slots.index(role, layer) else { return &[] };
-        let entry: &[u8; TENSOR_ENTRY_LEN] = &self.table.as_chunks().0[index];
-        let bytes = &self.data[read_u64(entry, 16) as usize..][..read_u64(entry, 24) as usize];
-        bytemuck::cast_slice(bytes)
+        let vector = |index| {
+            let entry = self.row(index)?;
+            words(self.part(read_u64(entry, 16), read_u64(entry, 24))?)
+        };
+        self.slots.index(role, layer).and_then(vector).unwrap_or_default()
     }
+
+    /// The entry of a tensor.
+    fn row(&self, index: usize) -> Option<&'a [u8; TENSOR_ENTRY_LEN]> {
+        self.table.as_chunks().0.get(index)
+    }
+
+    /// Bytes of the data.
+    fn part(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
+        self.data.get(offset as usize..)?.get(..len as usize)
+    }
+}
+
+/// Bytes as wider numbers.
+fn words<T: Pod>(bytes: &[u8]) -> Option<&[T]> {
+    bytemuck::try_cast_slice(bytes).ok()
 }
 
 /// An entry that `parse` has read before. To quote the error in a panic would be 7 kB of code.

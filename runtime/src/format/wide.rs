@@ -23,6 +23,11 @@ impl WideInputs {
         self.0 & Self::of(role) != 0
     }
 
+    /// Whether there is none.
+    pub(super) const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// As the description's flags have them.
     pub(super) const fn bits(self) -> u32 {
         self.0

@@ -7,6 +7,7 @@ use crate::kernels::cells::{self, Gates};
 use crate::layout::Quantized;
 use crate::ops::{Vectors, project};
 use crate::parallel::Workers;
+use crate::parts::{ALL_RECURRENT, FLOATS};
 use crate::tensor::{ActivationBits, Matrix};
 
 /// What the steps of one direction of a layer compute with.
@@ -32,8 +33,8 @@ impl<K: Kernels> LayerCell<'_, K> {
     /// From the state before to the state after: `gates` are the products with the input, `h` the state with padding,
     /// `c` an LSTM's memory.
     pub(super) fn step(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
-        // Where the state is rounded to 8 bits, gates of more than 16 bits gain nothing.
-        if self.state.activations() == Some(ActivationBits::Eight) {
+        // Where the state is rounded to 8 bits, gates of more than 16 bits gain nothing. Only that of floats is not.
+        if !FLOATS.is_there || self.state.activations() == Some(ActivationBits::Eight) {
             self.step_with::<cells::Table>(gates, h, c, step);
         } else {
             self.step_with::<cells::Precise>(gates, h, c, step);
@@ -43,6 +44,7 @@ impl<K: Kernels> LayerCell<'_, K> {
     fn step_with<G: Gates>(&self, gates: &[f32], h: &mut [f32], c: &mut [f32], step: &mut Step<'_>) {
         self.multiply(&self.state, &h[..self.width], &mut step.quantized, step.state);
         match self.cell {
+            _ if !ALL_RECURRENT.is_there => self.lstm::<G>(gates, h, c, step),
             Cell::Lstm => self.lstm::<G>(gates, h, c, step),
             Cell::GruResetBefore => self.gru_reset_before::<G>(gates, h, step),
             Cell::GruResetAfter => self.kernels.enter(
@@ -67,7 +69,7 @@ impl<K: Kernels> LayerCell<'_, K> {
             #[inline(always)]
             || cells::lstm::<G>(gates, step.state, c, out),
         );
-        if let Some(projection) = &self.projection {
+        if let (true, Some(projection)) = (ALL_RECURRENT.is_there, &self.projection) {
             self.multiply(projection, &step.cell[..self.hidden], &mut step.quantized, h);
         }
     }

@@ -5,6 +5,7 @@ use crate::arena::{Carver, part_len};
 use crate::error::Error;
 use crate::format::Recurrent;
 use crate::layout::{Quantized, SessionOptions, check_options, larger, quantized, quantized_bytes};
+use crate::parts::RECURRENT;
 use crate::tensor::{ActivationShape, padded_rows};
 
 /// Most tokens that a session can be asked to remember.
@@ -67,11 +68,8 @@ impl Place {
 
 impl Layout {
     pub(crate) const fn new(recurrent: &Recurrent, options: &SessionOptions) -> Result<Self, Error> {
-        if !cfg!(feature = "recurrent") {
-            return Err(Error::Section {
-                section: "description",
-                problem: "this program was built without recurrent models (feature `recurrent`)",
-            });
+        if let Err(error) = RECURRENT.needed() {
+            return Err(error);
         }
         if let Err(error) = check_options(options, MOST_REMEMBERED) {
             return Err(error);

@@ -9,7 +9,7 @@ pub fn penalize(logits: &mut [f32], seen: &[u32], penalty: f32) {
         return;
     }
     for (position, token) in seen.iter().enumerate() {
-        if seen[..position].contains(token) {
+        if seen.iter().take(position).any(|before| before == token) {
             continue;
         }
         if let Some(logit) = logits.get_mut(*token as usize) {

@@ -46,8 +46,7 @@ impl Cut {
                 return Self { threshold: prefix, ties: u32::MAX };
             }
         }
-        let ties = wanted.div_ceil(measure(prefix).max(1));
-        Self { threshold: prefix, ties: u32::try_from(ties).unwrap_or(u32::MAX) }
+        Self { threshold: prefix, ties: ties(wanted, measure(prefix).max(1)) }
     }
 
     /// Replaces by `none` what is cut off; entries are in order of id.
@@ -64,6 +63,19 @@ impl Cut {
             *entry = none;
         }
     }
+}
+
+/// How many of `each` reach `wanted`, at most 2³²: bit by bit, because a division of 64 bits would be a kilobyte of a small
+/// program.
+fn ties(wanted: u64, each: u64) -> u32 {
+    let mut too_few = 0;
+    for bit in (0..32).rev() {
+        let more = too_few | 1 << bit;
+        if each.saturating_mul(more) < wanted {
+            too_few = more;
+        }
+    }
+    u32::try_from(too_few + 1).unwrap_or(u32::MAX)
 }
 
 /// The measure per value of the eight bits above `shift`, over the keys that share `prefix` above them.

@@ -127,7 +127,8 @@ impl<'s> TextGate<'s> {
 
 /// The first `len` bytes, whole characters. An index would bring the code that quotes texts in panics, 7 kB.
 fn front(text: &str, len: usize) -> &str {
-    text.get(..len).expect("the bytes end a character")
+    debug_assert!(text.is_char_boundary(len), "the bytes end a character");
+    text.get(..len).unwrap_or_default()
 }
 
 /// Text that a [`TextGate`] let through: first what it had held back, then of the new piece. `Display` writes both.
@@ -184,11 +185,10 @@ impl Pattern {
 
     /// How many first bytes match after `byte`, given how many (fewer than all) did before.
     fn advance(&self, mut matched: u8, byte: u8) -> u8 {
-        while self.text.as_bytes()[usize::from(matched)] != byte {
-            if matched == 0 {
-                return 0;
-            }
-            matched = self.borders[usize::from(matched) - 1];
+        while self.text.as_bytes().get(usize::from(matched)) != Some(&byte) {
+            let last = usize::from(matched).checked_sub(1);
+            let Some(&border) = last.and_then(|last| self.borders.get(last)) else { return 0 };
+            matched = border;
         }
         matched + 1
     }

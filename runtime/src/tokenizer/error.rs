@@ -22,6 +22,11 @@ pub enum TokenizerError {
         /// The value found.
         found: u32,
     },
+    /// The section needs a part of the runtime that this program was built without.
+    LeftOut {
+        /// Which part, and the feature that brings it.
+        part: &'static str,
+    },
     /// A table breaks its rule; only [`verify`](super::Tokenizer::verify) looks.
     Inconsistent {
         /// Name of the table, as in `FORMAT.md`.
@@ -52,6 +57,7 @@ impl fmt::Display for TokenizerError {
             Self::Field { field, found } => {
                 write!(f, "tokenizer section: field {field} holds {found}, which is not defined")
             }
+            Self::LeftOut { part } => write!(f, "this program was {part}"),
             Self::Inconsistent { table, index } => {
                 write!(f, "tokenizer section: table {table} is inconsistent at entry {index}")
             }

@@ -42,6 +42,7 @@ pub use kind::{Kind, PreTokenizer, Split};
 pub use pieces::Pieces;
 pub use stream::Utf8Stream;
 
+use crate::parts::WORDS;
 use layout::{Flags, Header, MAX_MERGES, NONE};
 
 /// The id of a vocabulary entry.
@@ -96,9 +97,12 @@ impl<'a> Tokenizer<'a> {
     /// Takes constant time: the header is checked, and that the tables it announces cover `section` exactly.
     ///
     /// # Errors
-    /// [`TokenizerError::Length`] or [`TokenizerError::Field`].
+    /// [`TokenizerError::Length`], [`TokenizerError::Field`] or [`TokenizerError::LeftOut`].
     pub fn parse(section: &'a [u8]) -> Result<Self, TokenizerError> {
         let header = Header::parse(section)?;
+        if !WORDS.is_there && header.pre_tokenizer != PreTokenizer::None {
+            return Err(TokenizerError::LeftOut { part: WORDS.name });
+        }
         let length = |expected| TokenizerError::Length { expected, found: section.len() };
         let places = header.places().ok_or(length(u64::MAX))?;
         if section.len() != places.added.end {
@@ -163,7 +167,7 @@ impl<'a> Tokenizer<'a> {
             id if base == NONE || id < base => id as usize,
             id if id - base < 256 => {
                 let byte = (id - base) as usize;
-                return &EVERY_BYTE[byte..=byte];
+                return EVERY_BYTE.get(byte..=byte).unwrap_or_default();
             }
             id => (id - 256) as usize,
         };

@@ -5,6 +5,7 @@
 //! [`CharClass::Other`], one byte each.
 
 use super::{CharClass, PreTokenizer};
+use crate::parts::WORDS;
 
 /// The pieces of a text, in order; together they are the text.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ impl<'t> Iterator for Pieces<'t> {
             return None;
         }
         let len = match self.rule {
+            _ if !WORDS.is_there => self.rest.len(),
             PreTokenizer::None => self.rest.len(),
             PreTokenizer::Gpt2 => gpt2(self.rest, false),
             PreTokenizer::Gpt2Digits => gpt2(self.rest, true),

@@ -23,8 +23,7 @@ impl Utf8Stream {
             self.extend_held(byte, &mut emit);
         }
         let tail = complete(rest, &mut emit);
-        self.held[..tail.len()].copy_from_slice(tail);
-        self.len = tail.len();
+        self.hold(tail);
     }
 
     /// Ends the text: an unfinished character becomes U+FFFD. The stream can then be used again.
@@ -42,11 +41,20 @@ impl Utf8Stream {
 
     /// Adds one byte to the held ones and emits what has become decided.
     fn extend_held(&mut self, byte: u8, emit: &mut impl FnMut(&str)) {
-        self.held[self.len] = byte;
-        let now = self.held;
-        let tail = complete(&now[..self.len + 1], emit);
+        let mut now = self.held;
+        if let Some(place) = now.get_mut(self.len) {
+            *place = byte;
+        }
+        let tail = complete(now.get(..self.len + 1).unwrap_or_default(), emit);
+        self.hold(tail);
+    }
+
+    /// Holds back an unfinished character.
+    fn hold(&mut self, tail: &[u8]) {
+        for (place, &byte) in self.held.iter_mut().zip(tail) {
+            *place = byte;
+        }
         self.len = tail.len();
-        self.held[..tail.len()].copy_from_slice(tail);
     }
 }
 
@@ -60,11 +68,11 @@ fn complete<'b>(mut bytes: &'b [u8], emit: &mut impl FnMut(&str)) -> &'b [u8] {
             }
             Err(error) => error,
         };
-        let (valid, rest) = bytes.split_at(error.valid_up_to());
+        let (valid, rest) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
         emit_text(core::str::from_utf8(valid).unwrap_or_default(), emit);
         let Some(bad) = error.error_len() else { return rest };
         emit("\u{fffd}");
-        bytes = &rest[bad..];
+        bytes = rest.get(bad..).unwrap_or_default();
     }
 }
 

@@ -6,7 +6,6 @@ use crate::mps2::{CLOCK, Pin, Serial};
 use crate::nrf51::{CLOCK, Pin, Serial};
 use crate::{INSTRUCTION_NS, INSTRUCTIONS_PER_SECOND, PAINTED};
 use core::fmt::{self, Write};
-use core::panic::PanicInfo;
 pub use cortex_m_rt::entry;
 use cortex_m_rt::exception;
 use cortex_m_semihosting::debug;
@@ -42,9 +41,9 @@ impl Emulated {
         end(false)
     }
 
-    pub(crate) fn panicked(info: &PanicInfo<'_>) -> ! {
-        let _ = writeln!(Serial::new(), "{info}");
-        end(false)
+    /// Writes to the serial line of a board that someone has.
+    pub(crate) fn say(text: fmt::Arguments<'_>) {
+        let _ = Serial::new().write_fmt(text);
     }
 }
 

@@ -4,7 +4,6 @@ use crate::virt::registers::{DATA, END, STATUS};
 use crate::{INSTRUCTIONS_PER_SECOND, PAINTED};
 use core::convert::Infallible;
 use core::fmt::{self, Write};
-use core::panic::PanicInfo;
 use embedded_hal::digital::{ErrorType, OutputPin};
 use portable_atomic::{AtomicBool, Ordering};
 pub use riscv_rt::entry;
@@ -52,9 +51,9 @@ impl Emulated {
         end(false)
     }
 
-    pub(crate) fn panicked(info: &PanicInfo<'_>) -> ! {
-        let _ = writeln!(Self(NoPin), "{info}");
-        end(false)
+    /// Writes to the serial line of a board that someone has.
+    pub(crate) fn say(text: fmt::Arguments<'_>) {
+        let _ = Self(NoPin).write_fmt(text);
     }
 }
 
