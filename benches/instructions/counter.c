@@ -19,8 +19,10 @@ void qemu_plugin_register_vcpu_tb_exec_inline(struct block *, int op, void *coun
 void qemu_plugin_register_vcpu_syscall_cb(plugin_id, void (*)(plugin_id, unsigned, int64_t, uint64_t, uint64_t,
                                                              uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t));
 
-enum { SCHED_YIELD = 124 }; // on AArch64 and every other architecture with the generic numbers
-
+// Unless the compiler is told another: that of AArch64 and every other architecture with the generic numbers.
+#ifndef SCHED_YIELD
+#define SCHED_YIELD 124
+#endif
 static uint64_t instructions, before;
 
 // A system call ends its block, so that all blocks before it are counted whole.

@@ -7,7 +7,7 @@ pub use crate::activations::{
     ACTIVATION_PAD, ActivationBits, ActivationShape, Activations, ActivationsMut, Row,
 };
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", whit_neon32))]
 use core::ops::Range;
 
 /// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
@@ -115,6 +115,19 @@ impl<'a> MatrixI8<'a> {
                 block
             },
         )
+    }
+
+    /// The rows of the row blocks `blocks`.
+    #[cfg(whit_neon32)]
+    pub(crate) fn some_rows(&self, blocks: Range<usize>) -> RowsI8<'a> {
+        let (steps, start) = (self.steps(), blocks.start * self.stride);
+        let len = blocks.len().saturating_sub(1) * self.stride + 64 * steps * blocks.len().min(1);
+        RowsI8 {
+            data: &self.data[start..][..len],
+            gap: self.stride - 64 * steps,
+            steps,
+            scale: &self.scale[blocks.start * LANES..blocks.end * LANES],
+        }
     }
 
     /// The 16 row scales of row block `block`.
@@ -252,6 +265,23 @@ impl<'a> MatrixI4<'a> {
         )
     }
 
+    /// The rows of the row blocks `blocks`.
+    #[cfg(whit_neon32)]
+    pub(crate) fn some_rows(&self, blocks: Range<usize>) -> RowsI4<'a> {
+        // As `groups`, without a division. A group's width is a power of two.
+        let groups = match self.group {
+            0 => 0,
+            group => (self.cols + group - 1) >> group.trailing_zeros(),
+        };
+        let (steps, groups) = (self.steps(), groups * LANES);
+        RowsI4 {
+            data: &self.data[blocks.start * steps * 64..blocks.end * steps * 64],
+            steps,
+            group_scale: &self.group_scale[blocks.start * groups..blocks.end * groups],
+            scale: &self.row_scale[blocks.start * LANES..blocks.end * LANES],
+        }
+    }
+
     /// The group scales of row block `block`: `[groups][16]`; empty when there are only row scales.
     pub fn block_group_scale(&self, block: usize) -> &'a [i8] {
         let len = self.groups() * LANES;
@@ -279,6 +309,31 @@ pub(crate) struct BlockI4<'a> {
     pub(crate) scale: &'a [f32; LANES],
     /// `[groups][16]`; empty when there are only row scales.
     pub(crate) group_scale: &'a [i8],
+}
+
+/// Whole row blocks of a [`MatrixI8`].
+#[cfg(whit_neon32)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowsI8<'a> {
+    /// `[steps][16][4]` for each row block, `gap` bytes between one and the next.
+    pub(crate) data: &'a [i8],
+    pub(crate) gap: usize,
+    pub(crate) steps: usize,
+    /// Of its rows.
+    pub(crate) scale: &'a [f32],
+}
+
+/// Whole row blocks of a [`MatrixI4`].
+#[cfg(whit_neon32)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowsI4<'a> {
+    /// `[blocks][steps][16][4]` bytes.
+    pub(crate) data: &'a [u8],
+    pub(crate) steps: usize,
+    /// `[blocks][groups][16]`; empty when there are only row scales.
+    pub(crate) group_scale: &'a [i8],
+    /// Of its rows.
+    pub(crate) scale: &'a [f32],
 }
 
 fn block_of(scale: &[f32], block: usize) -> &[f32; LANES] {

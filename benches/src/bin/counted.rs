@@ -14,12 +14,13 @@ use whit::{AlignedBytes, Model, Token};
 use whit_benches::operands::{Encoding, Vectors, Weights, multiply};
 use whit_benches::plain;
 
-/// (rows, columns) of the matrices of stories260K, stories15M and stories110M.
-const SHAPES: [(usize, usize); 12] = [
+/// (rows, columns) of the matrices of stories260K, stories15M and stories110M, and of the gates of an LSTM of 128.
+const SHAPES: [(usize, usize); 13] = [
     (64, 64),
     (172, 64),
     (64, 172),
     (512, 64),
+    (512, 128),
     (288, 288),
     (768, 288),
     (288, 768),

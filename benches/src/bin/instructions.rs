@@ -1,73 +1,122 @@
-//! Instructions of each operation of the AArch64 backends, counted in an emulator: the same on every machine.
+//! Instructions of each operation of the Arm backends, counted in an emulator: the same on every machine.
 //!
-//! `cargo run --release -p whit-benches --bin instructions [-- --json] [--check]` builds `counted` for AArch64, compiles
-//! the counter (`instructions/counter.c`), runs both in QEMU as a Cortex-A76, which has every backend, and prints a table,
-//! or one line of JSON for each operation; `--check` fails where one token takes more than [`BARS`]. It needs QEMU 7.2's `qemu-aarch64` (Debian: `qemu-user`), a C compiler and
-//! `rustup target add aarch64-unknown-linux-musl`.
+//! `cargo run --release -p whit-benches --bin instructions [-- [aarch64] [armv7] [--json] [--check]]` builds `counted` for each
+//! core, or those named, compiles the counter (`instructions/counter.c`), runs both in QEMU and prints a table, or one line of
+//! JSON for each operation; `--check` fails where one token takes more than the core's bars. It needs QEMU 7.2's `qemu-aarch64`
+//! and `qemu-arm` (Debian: `qemu-user`), a C compiler, for Armv7 one that links for it, and the targets of rustup.
 
 use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const TARGET: &str = "aarch64-unknown-linux-musl";
-
-/// Most instructions for a product of one token with at least [`WIDE`] columns.
-const BARS: [(&str, &str, f64); 3] =
-    [("neon", "int8", 0.32), ("dotprod", "int8", 0.17), ("dotprod", "int4 g32", 0.22)];
-
-/// In narrower matrices the call and the end of each row block weigh as much as the products.
-const WIDE: usize = 288;
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let asked = |flag| std::env::args().any(|argument| argument == flag);
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target =
-        std::env::current_exe()?.parent().and_then(Path::parent).ok_or("no target folder")?.to_owned();
-    let counter = target.join("counter.so");
-    let mut compile = Command::new("cc");
-    compile.args(["-O2", "-shared", "-fPIC", "-o"]).arg(&counter).arg(here.join("instructions/counter.c"));
-    output(&mut compile)?;
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(here).args([
-        "build",
-        "--release",
-        "--bin",
-        "counted",
-        "--target",
-        TARGET,
-        "--target-dir",
-    ]);
-    // musl and the linker are part of the Rust target: no C cross compiler.
-    build.arg(&target).env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
-    output(&mut build)?;
-    let mut emulate = Command::new("qemu-aarch64");
-    emulate.args(["-cpu", "cortex-a76", "-plugin"]).arg(&counter);
-    let (names, counts) = output(emulate.arg(target.join(TARGET).join("release/counted")))?;
-    let operations = operations(&names, &counts)?;
-    if asked("--json") {
-        operations.iter().for_each(|operation| println!("{}", operation.json()));
-    } else {
-        table(&operations);
-    }
-    if asked("--check") { check(&operations) } else { Ok(()) }
+/// A core, and what it takes to count on it.
+struct Core {
+    name: &'static str,
+    target: &'static str,
+    /// How `cargo` links for the target.
+    linking: &'static [&'static str],
+    emulator: &'static str,
+    /// A model that has every backend.
+    cpu: &'static str,
+    /// The number of the system call `sched_yield`.
+    sched_yield: u32,
+    /// Backend, weights, and the most instructions for a product of one token with at least so many columns.
+    bars: &'static [(&'static str, &'static str, usize, f64)],
 }
 
-/// An error that names what takes more than [`BARS`], or that there was nothing to compare.
-fn check(operations: &[Operation]) -> Result<(), Box<dyn Error>> {
-    for (backend, name, most) in BARS {
-        let mut measured = operations
-            .iter()
-            .filter(|o| o.backend == backend && o.name == name && o.tokens == 1 && o.cols >= WIDE)
-            .peekable();
-        measured.peek().ok_or_else(|| format!("{backend} {name}: nothing was counted"))?;
-        if let Some(o) = measured.find(|o| o.each() > most) {
-            let (rows, cols, each) = (o.rows, o.cols, o.each());
-            return Err(
-                format!("{backend} {name} {rows} × {cols}: {each:.4} for a product, at most {most}").into()
-            );
+const CORES: [Core; 2] = [
+    Core {
+        name: "aarch64",
+        target: "aarch64-unknown-linux-musl",
+        // musl and the linker are part of the Rust target: no C cross compiler.
+        linking: &["target.aarch64-unknown-linux-musl.linker='rust-lld'"],
+        emulator: "qemu-aarch64",
+        cpu: "cortex-a76",
+        sched_yield: 124,
+        // In narrower matrices the call and the end of each row block weigh as much as the products.
+        bars: &[
+            ("neon", "int8", 288, 0.32),
+            ("dotprod", "int8", 288, 0.17),
+            ("dotprod", "int4 g32", 288, 0.22),
+        ],
+    },
+    Core {
+        name: "armv7",
+        target: "armv7-unknown-linux-gnueabihf",
+        linking: &[
+            "target.armv7-unknown-linux-gnueabihf.linker='arm-linux-gnueabihf-gcc'",
+            "target.armv7-unknown-linux-gnueabihf.rustflags=['-Ctarget-feature=+crt-static']",
+        ],
+        emulator: "qemu-arm",
+        cpu: "cortex-a7",
+        sched_yield: 158,
+        bars: &[
+            ("neon32", "int8", 64, 0.345),
+            ("neon32", "int8", 128, 0.29),
+            ("neon32", "int8", 288, 0.26),
+            ("neon32", "int4 g32", 64, 0.41),
+            ("neon32", "int4 g32", 128, 0.36),
+            ("neon32", "int4 g32", 288, 0.295),
+        ],
+    },
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let asked = |argument: &str| std::env::args().any(|other| other == argument);
+    let any = CORES.iter().any(|core| asked(core.name));
+    for core in CORES.iter().filter(|core| asked(core.name) || !any) {
+        let operations = core.count()?;
+        if asked("--json") {
+            operations.iter().for_each(|operation| println!("{}", operation.json(core)));
+        } else {
+            table(&operations);
+        }
+        if asked("--check") {
+            core.check(&operations)?;
         }
     }
     Ok(())
+}
+
+impl Core {
+    /// Builds, runs and counts.
+    fn count(&self) -> Result<Vec<Operation>, Box<dyn Error>> {
+        let &Self { name, target, linking, emulator, cpu, sched_yield, .. } = self;
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder =
+            std::env::current_exe()?.parent().and_then(Path::parent).ok_or("no target folder")?.to_owned();
+        let counter = folder.join(format!("counter-{name}.so"));
+        let mut compile = Command::new("cc");
+        compile.args(["-O2", "-shared", "-fPIC", &format!("-DSCHED_YIELD={sched_yield}"), "-o"]);
+        output(compile.arg(&counter).arg(here.join("instructions/counter.c")))?;
+        let mut build = Command::new(env!("CARGO"));
+        build.current_dir(here).args(["build", "--release", "--bin", "counted", "--target", target]);
+        linking.iter().for_each(|setting| _ = build.args(["--config", setting]));
+        output(build.arg("--target-dir").arg(&folder))?;
+        let mut emulate = Command::new(emulator);
+        emulate.args(["-cpu", cpu, "-plugin"]).arg(&counter);
+        let (names, counts) = output(emulate.arg(folder.join(target).join("release/counted")))?;
+        operations(&names, &counts)
+    }
+
+    /// An error that names what takes more than the bars, or that there was nothing to compare.
+    fn check(&self, operations: &[Operation]) -> Result<(), Box<dyn Error>> {
+        for &(backend, name, narrowest, most) in self.bars {
+            let mut measured = operations
+                .iter()
+                .filter(|o| o.backend == backend && o.name == name && o.tokens == 1 && o.cols >= narrowest)
+                .peekable();
+            measured.peek().ok_or_else(|| format!("{backend} {name}: nothing was counted"))?;
+            if let Some(o) = measured.find(|o| o.each() > most) {
+                let (rows, cols, each) = (o.rows, o.cols, o.each());
+                return Err(format!(
+                    "{backend} {name} {rows} × {cols}: {each:.4} for a product, at most {most}"
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a program writes to standard output and error; an error with both if it fails.
@@ -95,11 +144,12 @@ impl Operation {
         self.instructions as f64 / (self.rows * self.cols * self.tokens) as f64
     }
 
-    fn json(&self) -> String {
+    fn json(&self, core: &Core) -> String {
+        let core = core.name;
         let Self { backend, name, rows, cols, tokens, instructions } = self;
         let each = self.each();
         format!(
-            r#"{{"backend":"{backend}","operation":"{name}","rows":{rows},"cols":{cols},"tokens":{tokens},"instructions":{instructions},"each":{each:.4}}}"#
+            r#"{{"core":"{core}","backend":"{backend}","operation":"{name}","rows":{rows},"cols":{cols},"tokens":{tokens},"instructions":{instructions},"each":{each:.4}}}"#
         )
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(whit_dsp)]
 use super::Dsp;
 use super::Kernels;
+#[cfg(whit_neon32)]
+use super::Neon32;
 #[cfg(whit_packed)]
 use super::Packed;
 #[cfg(not(any(target_feature = "simd128", whit_dsp, whit_packed)))]
@@ -46,6 +48,9 @@ pub enum Backend {
     /// Cortex-M0 and RV32.
     #[cfg(whit_packed)]
     Packed(Packed),
+    /// Armv7-A with NEON.
+    #[cfg(whit_neon32)]
+    Neon32(Neon32),
     /// AArch64.
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
@@ -71,6 +76,8 @@ impl Backend {
             [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512), Amx::new().map(Self::Amx)];
         #[cfg(target_arch = "aarch64")]
         let vector = [Neon::new().map(Self::Neon), DotProd::new().map(Self::DotProd)];
+        #[cfg(whit_neon32)]
+        let vector = [Neon32::new().map(Self::Neon32)];
         #[cfg(whit_dsp)]
         let vector = [Some(Self::Dsp(Dsp))];
         #[cfg(whit_packed)]
@@ -82,6 +89,7 @@ impl Backend {
             target_arch = "aarch64",
             target_feature = "simd128",
             whit_dsp,
+            whit_neon32,
             whit_packed
         )))]
         let vector: [Option<Self>; 0] = [];
@@ -125,6 +133,8 @@ impl Backend {
             Self::Dsp(kernels) => work.call(kernels),
             #[cfg(whit_packed)]
             Self::Packed(kernels) => work.call(kernels),
+            #[cfg(whit_neon32)]
+            Self::Neon32(kernels) => work.call(kernels),
             #[cfg(target_arch = "aarch64")]
             Self::Neon(kernels) => work.call(kernels),
             #[cfg(target_arch = "aarch64")]

@@ -36,6 +36,8 @@ pub mod head;
 pub mod lanes;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+#[cfg(whit_neon32)]
+pub mod neon32;
 #[cfg(any(whit_packed, test))]
 pub mod packed;
 #[cfg(any(feature = "peak", test))]
@@ -67,6 +69,8 @@ pub use head::HeadSpan;
 use lanes::Softmax;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+#[cfg(whit_neon32)]
+pub use neon32::Neon32;
 #[cfg(whit_packed)]
 pub use packed::Packed;
 pub use scalar::Scalar;

@@ -5,6 +5,8 @@
 #[cfg(target_arch = "x86_64")]
 use super::Amx;
 use super::Backend;
+#[cfg(whit_neon32)]
+use super::Neon32;
 #[cfg(target_arch = "aarch64")]
 use super::{DotProd, Neon};
 #[cfg(target_arch = "x86_64")]
@@ -43,6 +45,12 @@ impl RegisterProducts {
                 products: (REPEAT * Amx::PRODUCTS) as u64,
                 backend,
             }),
+            #[cfg(whit_neon32)]
+            Backend::Neon32(_) => Some(Self {
+                instructions: "vmull + vmlal + vpadal, 128 bits",
+                products: (REPEAT * Neon32::PRODUCTS) as u64,
+                backend,
+            }),
             #[cfg(target_arch = "aarch64")]
             Backend::Neon(_) => Some(Self {
                 instructions: "smull + smlal + sadalp, 128 bits",
@@ -70,6 +78,8 @@ impl RegisterProducts {
             Backend::Avx512(_) => unsafe { vpdpbusd() },
             #[cfg(target_arch = "x86_64")]
             Backend::Amx(amx) => amx.multiply_registers(REPEAT),
+            #[cfg(whit_neon32)]
+            Backend::Neon32(neon) => neon.multiply_registers(REPEAT),
             #[cfg(target_arch = "aarch64")]
             Backend::Neon(neon) => neon.multiply_registers(REPEAT),
             #[cfg(target_arch = "aarch64")]
@@ -78,7 +88,7 @@ impl RegisterProducts {
     }
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", whit_neon32))]
 const REPEAT: usize = 2_000;
 
 /// So many running sums that none waits for the product before, and few enough for the registers.

@@ -334,7 +334,7 @@ fn exercise(tokenizer: &Tokenizer<'_>) {
         if let Ok(tokens) = encode(tokenizer, text.as_bytes(), options) {
             assert!(tokens.iter().all(|token| (token.0 as usize) < tokenizer.vocab_size()));
             let decoded = decode(tokenizer, &tokens);
-            assert!(decoded.len() <= tokens.len() * tokenizer.max_token_len());
+            assert!(decoded.len() <= tokens.len().saturating_mul(tokenizer.max_token_len()));
         }
     }
     for id in [0, 1, 255, 256, 300, NONE] {
