@@ -77,26 +77,33 @@ fn above_half_at(x: u32) -> u32 {
 /// that much does it.
 #[inline(always)]
 fn fixed(x: f32, point: u32) -> u32 {
-    let most = f32::from_bits((127 + 18 - point) << 23 | 0x007f_ffe0); // (2^19 − 1) / 2^point
+    const MOST: u32 = 0x007f_ffe0; // 2 − 2^-18, but for the exponent: 2^19 − 1
+    let most = (127 + 18 - point) << 23 | MOST;
     let shift = f32::from_bits((127 + 23 - point) << 23);
-    let a = x.abs();
-    let a = if a < most { a } else { most };
+    // As integers: what the smaller of a number and a signalling NaN is, cores differ about.
+    let a = f32::from_bits(x.abs().to_bits().min(most));
     (a + shift).to_bits() % (1 << 23)
 }
 
-/// 1 / (1 + e^−x), within 2^-15; 1 and 0 from about ±13 on. NaN counts as infinity.
+/// `y`, but NaN where `x` is.
+#[inline(always)]
+fn unless_nan(x: f32, y: f32) -> f32 {
+    if x.abs().to_bits() > f32::INFINITY.to_bits() { f32::NAN } else { y }
+}
+
+/// 1 / (1 + e^−x), within 2^-15; 1 and 0 from about ±13 on.
 #[inline(always)]
 pub fn table_sigmoid(x: f32) -> f32 {
     // A half and 2^24ths are the bits of a number from a half to 1.
     let y = f32::from_bits(0.5_f32.to_bits() + above_half_at(fixed(x, POINT)));
-    if x < 0.0 { 1.0 - y } else { y }
+    unless_nan(x, if x.is_sign_negative() { 1.0 - y } else { y })
 }
 
-/// tanh x, within 2^-14; ±1 from about ±6.5 on. Odd; NaN counts as infinity.
+/// tanh x, within 2^-14; ±1 from about ±6.5 on. Odd.
 #[inline(always)]
 pub fn table_tanh(x: f32) -> f32 {
     let y = f32::from_bits(1.0_f32.to_bits() + above_half_at(fixed(x, POINT + 1))) - 1.0;
-    y.copysign(x)
+    unless_nan(x, y.copysign(x))
 }
 
 #[cfg(test)]
@@ -130,7 +137,9 @@ mod tests {
     fn zeros_infinities_and_nan() {
         assert_eq!((table_sigmoid(0.0), table_sigmoid(-0.0)), (0.5, 0.5));
         assert_eq!((table_sigmoid(f32::INFINITY), table_sigmoid(f32::NEG_INFINITY)), (1.0, 0.0));
-        assert_eq!((table_sigmoid(f32::NAN), table_tanh(f32::NAN).abs()), (1.0, 1.0));
+        for nan in [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001)] {
+            assert!(table_sigmoid(nan).is_nan() && table_tanh(nan).is_nan());
+        }
         assert_eq!((table_tanh(0.0).to_bits(), table_tanh(-0.0).to_bits()), (0, 1 << 31));
         assert_eq!((table_tanh(f32::INFINITY), table_tanh(f32::NEG_INFINITY)), (1.0, -1.0));
     }
