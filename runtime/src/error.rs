@@ -231,6 +231,17 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// The value of a result, or a return with its error: `?` for functions that constants are made by, which cannot have it.
+macro_rules! proven {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+pub(crate) use proven;
+
 impl From<TokenizerError> for Error {
     fn from(error: TokenizerError) -> Self {
         Self::Tokenizer(error)

@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::state::StateLayout;
 use crate::tokenizer::Tokenizer;
 
-static INLINE: Inline = Inline;
+pub(crate) static INLINE: Inline = Inline;
 
 /// A model over the bytes of a `.whit` file. Small and `Copy`: the weights stay where they are.
 #[derive(Clone, Copy, Debug)]
@@ -37,9 +37,11 @@ impl<'a> Model<'a> {
     #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let file = File::parse(bytes)?;
-        let tokenizer =
-            if file.tokenizer.is_empty() { None } else { Some(Tokenizer::parse(file.tokenizer)?) };
-        Ok(Self { file, tokenizer, backend: Backend::detect() })
+        Ok(Self::new(file, tokenizer(&file)?, Backend::detect()))
+    }
+
+    pub(crate) fn new(file: File<'a>, tokenizer: Option<Tokenizer<'a>>, backend: Backend) -> Self {
+        Self { file, tokenizer, backend }
     }
 
     /// The same model computed by another backend. The results have the same bits.
@@ -137,6 +139,18 @@ impl<'a> Model<'a> {
         arena: &'s mut [u8],
         options: SessionOptions,
     ) -> Result<Session<'a, 's>, Error> {
-        Session::new(*self, workers, arena, options)
+        let layout = StateLayout::new(self.architecture(), &options)?;
+        Session::new(*self, workers, arena, &layout)
+    }
+}
+
+/// The tokenizer of a file, if it has one.
+pub(crate) const fn tokenizer<'a>(file: &File<'a>) -> Result<Option<Tokenizer<'a>>, Error> {
+    if file.tokenizer.is_empty() {
+        return Ok(None);
+    }
+    match Tokenizer::parse(file.tokenizer) {
+        Ok(tokenizer) => Ok(Some(tokenizer)),
+        Err(error) => Err(Error::Tokenizer(error)),
     }
 }

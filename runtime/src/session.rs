@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::parallel::Workers;
 use crate::recurrent::Input;
 use crate::sampler::Sampler;
-use crate::state::{Chunk, State};
+use crate::state::{Chunk, State, StateLayout};
 use crate::tokenizer::Token;
 use bytemuck::TransparentWrapper;
 
@@ -34,16 +34,17 @@ pub struct Session<'m, 's> {
 }
 
 impl<'m, 's> Session<'m, 's> {
+    /// `layout` is one for the model.
     // As with `Model::parse`, what this takes of the stack is not to stay.
     #[inline(never)]
     pub(crate) fn new(
         model: Model<'m>,
         workers: &'s dyn Workers,
         arena: &'s mut [u8],
-        options: SessionOptions,
+        layout: &StateLayout,
     ) -> Result<Self, Error> {
-        let (history, state) = State::new(model.architecture(), &options, arena)?;
-        let (position, remembered, logits_hold) = (0, 0, false);
+        let (history, state) = State::new(layout, arena)?;
+        let (position, remembered, logits_hold, options) = (0, 0, false, *layout.options());
         let mut session = Self { model, workers, options, position, logits_hold, history, remembered, state };
         session.reset();
         Ok(session)

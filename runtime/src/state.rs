@@ -12,7 +12,7 @@ use crate::transformer;
 /// How much memory a session needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StateLayout {
-    Transformer(Layout),
+    Transformer(Description, Layout),
     Recurrent(recurrent::Layout),
 }
 
@@ -20,7 +20,7 @@ impl StateLayout {
     pub(crate) const fn new(architecture: &Architecture, options: &SessionOptions) -> Result<Self, Error> {
         match architecture {
             Architecture::Transformer(description) => match Layout::new(description, options) {
-                Ok(layout) => Ok(Self::Transformer(layout)),
+                Ok(layout) => Ok(Self::Transformer(*description, layout)),
                 Err(error) => Err(error),
             },
             Architecture::Recurrent(recurrent) => match recurrent::Layout::new(recurrent, options) {
@@ -30,10 +30,18 @@ impl StateLayout {
         }
     }
 
+    /// What it was made for.
+    pub(crate) const fn options(&self) -> &SessionOptions {
+        match self {
+            Self::Transformer(_, layout) => &layout.options,
+            Self::Recurrent(layout) => &layout.options,
+        }
+    }
+
     /// Bytes of the whole arena.
     pub(crate) const fn total(&self) -> usize {
         match self {
-            Self::Transformer(layout) => layout.total,
+            Self::Transformer(_, layout) => layout.total,
             Self::Recurrent(layout) => layout.total,
         }
     }
@@ -41,7 +49,7 @@ impl StateLayout {
     /// Bytes of what is kept between tokens.
     pub(crate) const fn state_bytes(&self) -> usize {
         match self {
-            Self::Transformer(layout) => layout.cache_bytes(),
+            Self::Transformer(_, layout) => layout.cache_bytes(),
             Self::Recurrent(layout) => layout.state_bytes(),
         }
     }
@@ -73,23 +81,16 @@ impl<'s> State<'s> {
     /// The history and the state of a session in `arena`.
     ///
     /// # Errors
-    /// As [`crate::Model::session`].
-    pub(crate) fn new(
-        architecture: &Architecture,
-        options: &SessionOptions,
-        arena: &'s mut [u8],
-    ) -> Result<(&'s mut [u32], Self), Error> {
-        Ok(match architecture {
-            Architecture::Transformer(description) => {
-                let layout = Layout::new(description, options)?;
-                let (history, buffers) =
-                    transformer::Buffers::new(description, &layout, layout.carve(arena)?);
-                (history, Self::Transformer(*description, layout, buffers))
+    /// [`Error::ArenaTooSmall`] or [`Error::Misaligned`] saying what the arena must be.
+    pub(crate) fn new(layout: &StateLayout, arena: &'s mut [u8]) -> Result<(&'s mut [u32], Self), Error> {
+        Ok(match layout {
+            StateLayout::Transformer(description, layout) => {
+                let (history, buffers) = transformer::Buffers::new(description, layout, layout.carve(arena)?);
+                (history, Self::Transformer(*description, *layout, buffers))
             }
-            Architecture::Recurrent(recurrent) => {
-                let layout = recurrent::Layout::new(recurrent, options)?;
-                let (history, buffers) = recurrent::Buffers::new(&layout, arena)?;
-                (history, Self::Recurrent(layout, buffers))
+            StateLayout::Recurrent(layout) => {
+                let (history, buffers) = recurrent::Buffers::new(layout, arena)?;
+                (history, Self::Recurrent(*layout, buffers))
             }
         })
     }

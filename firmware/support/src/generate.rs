@@ -2,7 +2,7 @@
 
 use crate::board::Measurement;
 use crate::{Board, line, stack};
-use whit::{Error, Model, Sampling, Session, SessionOptions};
+use whit::{Error, Sampling, Session};
 
 /// What a text cost, in units of the board's counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,17 +19,9 @@ pub struct Timing {
 /// model has no token for that, it continues the end of a line.
 ///
 /// # Errors
-/// If the model is damaged, or the arena too small for it.
-pub fn generate<B: Board>(
-    board: &mut B,
-    model: &[u8],
-    arena: &mut [u8],
-    options: impl Fn(&Model<'_>) -> SessionOptions,
-    tokens: usize,
-) -> Result<(), Error> {
-    let model = Model::parse(model)?;
-    let sampling = model.sampling()?;
-    let mut session = model.session(arena, options(&model))?;
+/// If the model asks to be sampled in a way that is out of range.
+pub fn generate<B: Board>(board: &mut B, session: &mut Session<'_, '_>, tokens: usize) -> Result<(), Error> {
+    let sampling = session.model().sampling()?;
     loop {
         let _ = board.write_str("> ");
         let Some(typed) = line::read(board) else {
@@ -40,7 +32,7 @@ pub fn generate<B: Board>(
             continue;
         };
         session.reset();
-        match continue_text(board, &mut session, prompt, &sampling, tokens) {
+        match continue_text(board, session, prompt, &sampling, tokens) {
             Ok(timing) => report(board, &timing),
             Err(error) => {
                 let _ = writeln!(board, "\n{error}");
@@ -109,7 +101,7 @@ mod tests {
     use std::boxed::Box;
     use std::collections::VecDeque;
     use std::string::String;
-    use whit::Aligned;
+    use whit::{Aligned, Model, SessionOptions};
 
     /// A board whose counter counts its calls.
     #[derive(Default)]
@@ -176,8 +168,11 @@ mod tests {
         let mut board = Recorder { typed: typed.bytes().collect(), ..Recorder::default() };
         let model = MODELS.iter().find(|model| model.name == "shakespeare-small");
         let mut arena = Box::new(Aligned::<[u8; self_test_arena(SessionOptions::BATCH)]>::zeroed());
-        let generated = model
-            .map(|model| generate(&mut board, model.bytes, &mut **arena, |model| model.options(64), tokens));
+        let generated = model.map(|included| {
+            let model = Model::parse(included.bytes)?;
+            let mut session = model.session(&mut **arena, model.options(64))?;
+            generate(&mut board, &mut session, tokens)
+        });
         assert_eq!(generated, Some(Ok(())));
         (board.written, board.pin.pulses)
     }

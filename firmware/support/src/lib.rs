@@ -41,7 +41,7 @@ pub use cost::cost;
 #[cfg(feature = "suite")]
 pub use floats::floats;
 pub use generate::{Timing, continue_text, generate};
-pub use models::{Golden, Included, MODEL, MODELS, TINY, self_test_arena};
+pub use models::{Golden, Included, MODEL, MODELS, TINY, proven, self_test_arena};
 pub use program::{CONTEXT, TOKENS, run};
 #[cfg(feature = "screen")]
 pub use screen::{Mirrored, Screen};

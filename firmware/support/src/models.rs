@@ -1,6 +1,7 @@
 //! The models that programs include, found when this crate is built.
 
-use whit::arena_size_in_batches;
+use crate::program::CONTEXT;
+use whit::{Proven, arena_size_in_batches};
 
 /// A model that is part of the program.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,12 @@ impl Included {
 }
 
 include!(concat!(env!("OUT_DIR"), "/models.rs"));
+
+/// [`MODEL`], proven by the compiler and with a session laid out, that takes `batch` tokens at a time: what does that elsewhere is
+/// not part of a program that has no other model.
+pub const fn proven(batch: usize) -> Proven {
+    Proven::new(MODEL, CONTEXT, batch)
+}
 
 /// A transformer of random numbers, for the code that no model in [`MODELS`] may need. It has a transcript, but no card.
 pub const TINY: &[u8] = whit::include_model!("../../../tests/files/tiny.whit");

@@ -1,8 +1,8 @@
 //! The program of real boards: checks the model in it, then continues every line that is typed.
 
-use crate::{Board, MODEL, check, generate, stack};
+use crate::{Board, MODEL, check, generate, proven, stack};
 use static_cell::ConstStaticCell;
-use whit::{Aligned, Error, Model, SessionOptions, arena_size_in_batches};
+use whit::{Aligned, Error, Proven, SessionOptions};
 
 /// Positions of context; of a recurrent model the tokens that its repetition penalty remembers.
 pub const CONTEXT: usize = 64;
@@ -16,9 +16,10 @@ const BATCH: usize = SessionOptions::BATCH;
 /// Most bytes of stack that are painted: more than the program needs, less than would take long.
 const PAINTED: usize = 32 * 1024;
 
+static PROVEN: Proven = proven(BATCH);
+
 /// Everything that the model needs beside its file and the stack.
-static ARENA: ConstStaticCell<Aligned<[u8; arena_size_in_batches(MODEL, CONTEXT, BATCH)]>> =
-    ConstStaticCell::new(Aligned::zeroed());
+static ARENA: ConstStaticCell<Aligned<[u8; PROVEN.arena_size()]>> = ConstStaticCell::new(Aligned::zeroed());
 
 /// Runs the model on a board, once and for ever; Control-D begins again with the check.
 ///
@@ -42,10 +43,10 @@ fn talk<B: Board>(board: &mut B, arena: &mut [u8]) -> Result<(), Error> {
     #[cfg(feature = "defmt")]
     defmt::info!("a model of {} bytes, an arena of {}", MODEL.len(), arena.len());
     let _ = writeln!(board, "\nwhit: a model of {} bytes, an arena of {}", MODEL.len(), arena.len());
-    if !check(board, "model", MODEL, arena, (CONTEXT, BATCH)) {
+    let mut session = PROVEN.session(arena)?;
+    if !check(board, "model", &mut session) {
         #[cfg(feature = "defmt")]
         defmt::error!("the model computes other bits here than where it was made");
     }
-    let options = |model: &Model<'_>| SessionOptions { batch: BATCH, ..model.options(CONTEXT) };
-    generate(board, MODEL, arena, options, TOKENS)
+    generate(board, &mut session, TOKENS)
 }

@@ -6,7 +6,7 @@ use whit::format::Crc32;
 use whit::kernels::Backend;
 use whit::math::fingerprint;
 use whit::sampler::greedy;
-use whit::{Error, Model, Sampling, SessionOptions};
+use whit::{Error, Model, Sampling, Session, SessionOptions};
 
 /// Runs every model in the program by every backend, `batch` tokens at a time, and the functions of `whit::math`; says what
 /// held. `arena` has [`self_test_arena`](crate::self_test_arena) bytes.
@@ -16,30 +16,27 @@ pub fn self_test<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> boo
     for backend in Backend::available() {
         for model in MODELS {
             let options = (model.context(), batch);
-            let held = with(model.bytes, backend, |model| transcript_holds(model, arena, options));
+            let held =
+                with(model.bytes, backend, |model| transcript_holds(&mut session(&model, arena, options)?));
             all &= says(board, model.name, backend.name(), "golden transcript", held);
             let golden = &model.golden;
             let held = with(model.bytes, backend, |model| text_holds(model, golden, arena, options));
             all &= says(board, model.name, backend.name(), "golden text", held);
         }
-        let held = with(TINY, backend, |model| transcript_holds(model, arena, (TINY_CONTEXT, batch)));
+        let held = with(TINY, backend, |model| {
+            transcript_holds(&mut session(&model, arena, (TINY_CONTEXT, batch))?)
+        });
         all &= says(board, "tiny transformer", backend.name(), "golden transcript", held);
     }
     all & says(board, "stack", "", "never reached the statics below it", Ok(stack::left() > 0))
 }
 
-/// Replays the transcript in one model's file by the backend that it runs with; says what held. For programs that have no
-/// room for every model.
-pub fn check<B: Board>(
-    board: &mut B,
-    name: &str,
-    model: &[u8],
-    arena: &mut [u8],
-    (context, batch): Options,
-) -> bool {
-    let backend = Backend::detect();
-    let held = with(model, backend, |model| transcript_holds(model, arena, (context, batch)));
-    says(board, name, backend.name(), "golden transcript", held)
+/// Replays the transcript in the file of a session's model, from the beginning; says what held. For programs that have no room
+/// for every model.
+pub fn check<B: Board>(board: &mut B, name: &str, session: &mut Session<'_, '_>) -> bool {
+    session.reset();
+    let held = transcript_holds(session);
+    says(board, name, session.model().backend().name(), "golden transcript", held)
 }
 
 fn says<B: Board>(board: &mut B, what: &str, backend: &str, check: &str, held: Result<bool, Error>) -> bool {
@@ -63,12 +60,19 @@ pub(crate) fn with<R>(
 /// Positions, and tokens that are taken at a time.
 pub(crate) type Options = (usize, usize);
 
+fn session<'m, 'a>(
+    model: &Model<'m>,
+    arena: &'a mut [u8],
+    (context, batch): Options,
+) -> Result<Session<'m, 'a>, Error> {
+    model.session(arena, SessionOptions { batch, ..model.options(context) })
+}
+
 // Not inlined, as below: the stack of each check is to be free for the next.
 /// The transcript in the model's file: every token, and the checksum of all logits on the way.
 #[inline(never)]
-fn transcript_holds(model: Model<'_>, arena: &mut [u8], (context, batch): Options) -> Result<bool, Error> {
-    let golden = model.file().golden;
-    let mut session = model.session(arena, SessionOptions { batch, ..model.options(context) })?;
+fn transcript_holds(session: &mut Session<'_, '_>) -> Result<bool, Error> {
+    let golden = session.model().file().golden;
     for token in golden.prompt() {
         session.feed(&[token])?;
     }
@@ -85,13 +89,8 @@ fn transcript_holds(model: Model<'_>, arena: &mut [u8], (context, batch): Option
 
 /// The text on the model's card: the tokenizer in both directions, a prompt read in batches, and the longest of all runs.
 #[inline(never)]
-fn text_holds(
-    model: Model<'_>,
-    golden: &Golden,
-    arena: &mut [u8],
-    (context, batch): Options,
-) -> Result<bool, Error> {
-    let mut session = model.session(arena, SessionOptions { batch, ..model.options(context) })?;
+fn text_holds(model: Model<'_>, golden: &Golden, arena: &mut [u8], options: Options) -> Result<bool, Error> {
+    let mut session = session(&model, arena, options)?;
     let sampling = Sampling { temperature: 0.0, ..model.sampling()? };
     let mut text = session.generate(golden.prompt, &sampling);
     let text = text.as_mut().map_err(|error| *error)?;

@@ -56,11 +56,16 @@ pub struct Crc32 {
 
 impl Default for Crc32 {
     fn default() -> Self {
-        Self { state: !0 }
+        Self::new()
     }
 }
 
 impl Crc32 {
+    /// That of nothing.
+    pub const fn new() -> Self {
+        Self { state: !0 }
+    }
+
     /// The checksum of `bytes`.
     pub fn of(bytes: &[u8]) -> u32 {
         let mut crc = Self::default();
@@ -69,37 +74,46 @@ impl Crc32 {
     }
 
     /// Takes in more bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        let update = if cfg!(target_pointer_width = "64") { by_slices } else { by_nibbles };
-        self.state = update(self.state, bytes);
+    pub const fn update(&mut self, bytes: &[u8]) {
+        self.state = if cfg!(target_pointer_width = "64") {
+            by_slices(self.state, bytes)
+        } else {
+            by_nibbles(self.state, bytes)
+        };
     }
 
     /// The checksum of what was taken in.
-    pub fn value(self) -> u32 {
+    pub const fn value(self) -> u32 {
         !self.state
     }
 }
 
-fn by_slices(mut crc: u32, bytes: &[u8]) -> u32 {
-    let (chunks, rest) = bytes.as_chunks::<SLICES>();
-    for chunk in chunks {
-        let mut next = 0;
-        for (i, &byte) in chunk.iter().enumerate() {
+const fn by_slices(mut crc: u32, mut bytes: &[u8]) -> u32 {
+    while let Some((chunk, rest)) = bytes.split_first_chunk::<SLICES>() {
+        let (mut next, mut i) = (0, 0);
+        while i < SLICES {
             // The first four bytes meet the four bytes of the running value.
             let running = if i < 4 { crc >> (8 * i) } else { 0 };
-            next ^= TABLES[SLICES - 1 - i][usize::from(running as u8 ^ byte)];
+            next ^= TABLES[SLICES - 1 - i][(running as u8 ^ chunk[i]) as usize];
+            i += 1;
         }
-        crc = next;
+        (crc, bytes) = (next, rest);
     }
-    for &byte in rest {
-        crc = crc >> 8 ^ TABLES[0][usize::from(crc as u8 ^ byte)];
+    while let Some((&byte, rest)) = bytes.split_first() {
+        (crc, bytes) = (crc >> 8 ^ TABLES[0][(crc as u8 ^ byte) as usize], rest);
     }
     crc
 }
 
-fn by_nibbles(crc: u32, bytes: &[u8]) -> u32 {
-    let half = |crc: u32| crc >> 4 ^ NIBBLES[(crc & 15) as usize];
-    bytes.iter().fold(crc, |crc, &byte| half(half(crc ^ u32::from(byte))))
+const fn by_nibbles(mut crc: u32, mut bytes: &[u8]) -> u32 {
+    while let Some((&byte, rest)) = bytes.split_first() {
+        (crc, bytes) = (half(half(crc ^ byte as u32)), rest);
+    }
+    crc
+}
+
+const fn half(crc: u32) -> u32 {
+    crc >> 4 ^ NIBBLES[(crc & 15) as usize]
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl Encoding {
         }
     }
 
-    pub(super) fn from_code(code: u8, group: u16) -> Option<Self> {
+    pub(super) const fn from_code(code: u8, group: u16) -> Option<Self> {
         match (code, group) {
             (0, 0) => Some(Self::F32),
             (1, 0) => Some(Self::F16),

@@ -1,10 +1,10 @@
 //! The header, the section table, and the order of everything.
 
 use super::{
-    ALIGNMENT, Architecture, Chain, Crc32, Golden, Metadata, SamplingDefaults, Tensors, align, read_u16,
-    read_u32, read_u64,
+    ALIGNMENT, Architecture, Chain, Crc32, Golden, Metadata, SamplingDefaults, Tensors, align, is_zero, part,
+    read_u16, read_u32, read_u64,
 };
-use crate::error::Error;
+use crate::error::{Error, proven};
 
 /// The first eight bytes: not text, and damaged by every transfer that treats them as text.
 pub const MAGIC: [u8; 8] = *b"\x8fwhit\r\n\x1a";
@@ -94,19 +94,25 @@ impl<'a> File<'a> {
     /// What is wrong, and where. Damage in the payload (tokenizer, tensor data) is not looked for: see
     /// [`File::verify_payload`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let sections = parse_sections(bytes)?;
+        check_alignment(bytes)?;
+        Self::prove(bytes)
+    }
+
+    /// As [`File::parse`], of bytes that are aligned, in constants too.
+    pub(crate) const fn prove(bytes: &'a [u8]) -> Result<Self, Error> {
+        let sections = proven!(prove_sections(bytes));
         if Chain::is_one(sections[0]) {
             let request = "the file holds a chain of integer layers";
             return Err(Error::Unsupported { request, remedy: "open it as an IntegerModel" });
         }
-        let architecture = Architecture::parse(sections[0])?;
+        let architecture = proven!(Architecture::parse(sections[0]));
         Ok(Self {
             bytes,
             architecture,
-            tensors: Tensors::parse(&architecture, sections[1], sections[6])?,
-            sampling: SamplingDefaults::parse(sections[2], architecture.vocabulary())?,
-            golden: Golden::parse(sections[3], &architecture)?,
-            metadata: Metadata::parse(sections[4])?,
+            tensors: proven!(Tensors::prove(&architecture, sections[1], sections[6])),
+            sampling: proven!(SamplingDefaults::parse(sections[2], architecture.vocabulary())),
+            golden: proven!(Golden::parse(sections[3], &architecture)),
+            metadata: proven!(Metadata::parse(sections[4])),
             tokenizer: sections[5],
         })
     }
@@ -131,7 +137,7 @@ impl<'a> File<'a> {
     }
 
     /// The whole file.
-    pub fn bytes(&self) -> &'a [u8] {
+    pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
@@ -172,14 +178,44 @@ pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
     read_u64(bytes, TABLES_CRC)
 }
 
-/// The sections of a file that starts at a multiple of 64, once header and table are proven.
-pub(super) fn parse_sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], Error> {
+/// Whether a file's bytes start at a multiple of 64: what constants cannot know.
+pub(crate) fn check_alignment(bytes: &[u8]) -> Result<(), Error> {
     let excess = bytes.as_ptr().addr() % ALIGNMENT;
-    if excess != 0 {
-        return Err(Error::Misaligned { part: "the file's bytes", excess });
+    if excess == 0 { Ok(()) } else { Err(Error::Misaligned { part: "the file's bytes", excess }) }
+}
+
+/// The sections of a file, once alignment, header and table are proven.
+pub(super) fn parse_sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], Error> {
+    check_alignment(bytes)?;
+    prove_sections(bytes)
+}
+
+/// The sections of a file, once header and table are proven.
+const fn prove_sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], Error> {
+    proven!(check_header(bytes));
+    let mut sections: [&[u8]; SECTIONS] = [&[]; SECTIONS];
+    let (mut end, mut i) = (TABLE_END as u64, 0);
+    while i < SECTIONS {
+        let section = Section::ALL[i];
+        let (from, to) = match place(bytes, section, end) {
+            Ok(place) => place,
+            Err(problem) => return Err(Error::Section { section: section.name(), problem }),
+        };
+        sections[i] = part(bytes, from as usize, to as usize);
+        end = to;
+        i += 1;
     }
+    if end != bytes.len() as u64 {
+        return Err(header("there are bytes after the last section"));
+    }
+    Ok(sections)
+}
+
+const fn check_header(bytes: &[u8]) -> Result<(), Error> {
     let found = bytes.len() as u64;
-    if bytes.len() >= MAGIC.len() && bytes[..MAGIC.len()] != MAGIC {
+    if let Some(&magic) = bytes.first_chunk()
+        && u64::from_le_bytes(magic) != u64::from_le_bytes(MAGIC)
+    {
         return Err(Error::NotWhit);
     }
     if bytes.len() < TABLE_END {
@@ -192,7 +228,6 @@ pub(super) fn parse_sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], Error> {
     if needed > found {
         return Err(Error::Truncated { needed, found });
     }
-    let header = |problem| Error::Section { section: "header", problem };
     if needed < found {
         return Err(header("there are bytes after the end of the file"));
     }
@@ -200,44 +235,44 @@ pub(super) fn parse_sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], Error> {
     if tables_len < TABLE_END as u64 || tables_len > found {
         return Err(header("the tables end outside of the file"));
     }
-    check_tables(&bytes[..tables_len as usize])?;
+    proven!(check_tables(part(bytes, 0, tables_len as usize)));
     if read_u16(bytes, 10) != HEADER_LEN as u16 || read_u32(bytes, 12) != SECTIONS as u32 {
         return Err(header("the header's length or the number of sections is not that of version 1"));
     }
-    if bytes[40..HEADER_LEN].iter().any(|&byte| byte != 0) {
+    if !is_zero(part(bytes, 40, HEADER_LEN)) {
         return Err(header("reserved bytes are not zero"));
     }
-    let mut sections: [&[u8]; SECTIONS] = [&[]; SECTIONS];
-    let mut end = TABLE_END as u64;
-    for (i, section) in Section::ALL.into_iter().enumerate() {
-        let entry = &bytes[HEADER_LEN + i * SECTION_ENTRY_LEN..][..SECTION_ENTRY_LEN];
-        let fail = |problem| Error::Section { section: section.name(), problem };
-        if read_u32(entry, 0) != section as u32 || read_u32(entry, 4) != 0 {
-            return Err(fail("another section stands in its place"));
-        }
-        let (offset, len) = (read_u64(entry, 8), read_u64(entry, 16));
-        if offset != align(end) {
-            return Err(fail("it does not start at the first multiple of 64 after the section before it"));
-        }
-        if i == TABLE_SECTIONS && offset != tables_len {
-            return Err(fail("it does not start where the tables end"));
-        }
-        if offset > found || len > found - offset {
-            return Err(fail("it ends beyond the file"));
-        }
-        if bytes[end as usize..offset as usize].iter().any(|&byte| byte != 0) {
-            return Err(fail("the bytes before it are not zero"));
-        }
-        end = offset + len;
-        sections[i] = &bytes[offset as usize..end as usize];
-    }
-    if end != found {
-        return Err(header("there are bytes after the last section"));
-    }
-    Ok(sections)
+    Ok(())
 }
 
-fn check_tables(tables: &[u8]) -> Result<(), Error> {
+const fn header(problem: &'static str) -> Error {
+    Error::Section { section: "header", problem }
+}
+
+/// Where a section begins and ends, which follows one that ends at `end`.
+const fn place(bytes: &[u8], section: Section, end: u64) -> Result<(u64, u64), &'static str> {
+    let at = HEADER_LEN + (section as usize - 1) * SECTION_ENTRY_LEN;
+    if read_u32(bytes, at) != section as u32 || read_u32(bytes, at + 4) != 0 {
+        return Err("another section stands in its place");
+    }
+    let (offset, len) = (read_u64(bytes, at + 8), read_u64(bytes, at + 16));
+    if offset != align(end) {
+        return Err("it does not start at the first multiple of 64 after the section before it");
+    }
+    if section as usize == TABLE_SECTIONS + 1 && offset != read_u64(bytes, 24) {
+        return Err("it does not start where the tables end");
+    }
+    let found = bytes.len() as u64;
+    if offset > found || len > found - offset {
+        return Err("it ends beyond the file");
+    }
+    if !is_zero(part(bytes, end as usize, offset as usize)) {
+        return Err("the bytes before it are not zero");
+    }
+    Ok((offset, offset + len))
+}
+
+const fn check_tables(tables: &[u8]) -> Result<(), Error> {
     let stored = read_u32(tables, TABLES_CRC);
     let computed = tables_crc(tables);
     if stored == computed {
@@ -247,11 +282,11 @@ fn check_tables(tables: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn tables_crc(tables: &[u8]) -> u32 {
-    let mut crc = Crc32::default();
-    crc.update(&tables[..TABLES_CRC]);
+const fn tables_crc(tables: &[u8]) -> u32 {
+    let mut crc = Crc32::new();
+    crc.update(part(tables, 0, TABLES_CRC));
     crc.update(&[0; 4]);
-    crc.update(&tables[TABLES_CRC + 4..]);
+    crc.update(part(tables, TABLES_CRC + 4, tables.len()));
     crc.value()
 }
 

@@ -1,6 +1,6 @@
 //! The golden transcript: a prompt and the tokens that greedy decoding must give on every core.
 
-use super::{Architecture, read_u32};
+use super::{Architecture, are_tokens, part, read_u32};
 use crate::error::Error;
 use crate::tokenizer::Token;
 
@@ -21,33 +21,41 @@ impl<'a> Golden<'a> {
     ///
     /// # Errors
     /// [`Error::Section`] saying what is wrong.
-    pub fn parse(bytes: &'a [u8], architecture: &Architecture) -> Result<Self, Error> {
-        let fail = |problem| Error::Section { section: "golden transcript", problem };
-        let golden = Self { bytes };
+    pub const fn parse(bytes: &'a [u8], architecture: &Architecture) -> Result<Self, Error> {
+        match Self::check(bytes, architecture) {
+            Ok(()) => Ok(Self { bytes }),
+            Err(problem) => Err(Error::Section { section: "golden transcript", problem }),
+        }
+    }
+
+    const fn check(bytes: &[u8], architecture: &Architecture) -> Result<(), &'static str> {
         if bytes.is_empty() {
-            return Ok(golden);
+            return Ok(());
         }
         if bytes.len() < Self::HEADER_LEN {
-            return Err(fail("it is cut short"));
+            return Err("it is cut short");
         }
-        let (prompt, output) = (u64::from(read_u32(bytes, 4)), u64::from(read_u32(bytes, 8)));
+        let (prompt, output) = (read_u32(bytes, 4) as u64, read_u32(bytes, 8) as u64);
         if bytes.len() as u64 != Self::HEADER_LEN as u64 + 4 * (prompt + output) {
-            return Err(fail("its length does not follow from its counts"));
+            return Err("its length does not follow from its counts");
         }
         if read_u32(bytes, 0) > 1 {
-            return Err(fail("the kind of KV cache is not known"));
+            return Err("the kind of KV cache is not known");
         }
         if !architecture.is_language_model() {
-            return Err(fail("the model does not continue a text"));
+            return Err("the model does not continue a text");
         }
-        let most = architecture.context().unwrap_or(u32::MAX);
-        if prompt == 0 || output == 0 || prompt + output > u64::from(most) {
-            return Err(fail("it is empty or longer than the context"));
+        let most = match architecture.context() {
+            Some(context) => context,
+            None => u32::MAX,
+        };
+        if prompt == 0 || output == 0 || prompt + output > most as u64 {
+            return Err("it is empty or longer than the context");
         }
-        if golden.prompt().chain(golden.output()).any(|token| token.0 >= architecture.vocabulary()) {
-            return Err(fail("a token is not in the vocabulary"));
+        if !are_tokens(part(bytes, Self::HEADER_LEN, bytes.len()), architecture.vocabulary()) {
+            return Err("a token is not in the vocabulary");
         }
-        Ok(golden)
+        Ok(())
     }
 
     /// The part of the section before the ids.

@@ -278,7 +278,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Whether a description section is that of an integer chain.
-    pub fn is_one(section: &[u8]) -> bool {
+    pub const fn is_one(section: &[u8]) -> bool {
         section.len() >= 4 && read_u32(section, 0) == KIND
     }
 

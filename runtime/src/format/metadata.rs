@@ -14,13 +14,16 @@ impl<'a> Metadata<'a> {
     ///
     /// # Errors
     /// [`Error::Section`] saying what is wrong.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+    pub const fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            (_, rest) = split(rest).ok_or(Error::Section {
-                section: "metadata",
-                problem: "an entry is cut short or not UTF-8",
-            })?;
+            (_, rest) = match split(rest) {
+                Some(entry) => entry,
+                None => {
+                    let problem = "an entry is cut short or not UTF-8";
+                    return Err(Error::Section { section: "metadata", problem });
+                }
+            };
         }
         Ok(Self { bytes })
     }
@@ -43,11 +46,15 @@ impl<'a> Metadata<'a> {
 
 type Entry<'a> = (&'a str, &'a str);
 
-fn split(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
-    let (lengths, rest) = bytes.split_at_checked(8)?;
-    let (key, rest) = rest.split_at_checked(read_u32(lengths, 0) as usize)?;
-    let (value, rest) = rest.split_at_checked(read_u32(lengths, 4) as usize)?;
-    Some(((core::str::from_utf8(key).ok()?, core::str::from_utf8(value).ok()?), rest))
+const fn split(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    if let Some((lengths, rest)) = bytes.split_at_checked(8)
+        && let Some((key, rest)) = rest.split_at_checked(read_u32(lengths, 0) as usize)
+        && let Some((value, rest)) = rest.split_at_checked(read_u32(lengths, 4) as usize)
+        && let (Ok(key), Ok(value)) = (core::str::from_utf8(key), core::str::from_utf8(value))
+    {
+        return Some(((key, value), rest));
+    }
+    None
 }
 
 /// Hands the bytes of one entry to `write`.

@@ -24,6 +24,7 @@ pub use architecture::Architecture;
 pub use checksum::Crc32;
 pub use description::Description;
 pub use encoding::{Encoding, TensorLayout};
+pub(crate) use file::check_alignment;
 pub use file::{DescriptionSection, File, HEADER_LEN, MAGIC, Section, TABLE_SECTIONS, VERSION, Writer};
 pub use golden::Golden;
 pub use integer::{Chain, INTEGER_RECORD_LEN, IntegerLayer, MOST_INTEGER_LAYERS, Quantization};
@@ -60,4 +61,28 @@ pub(crate) const fn read_u32(bytes: &[u8], at: usize) -> u32 {
 #[inline]
 pub(crate) const fn read_u64(bytes: &[u8], at: usize) -> u64 {
     read_u32(bytes, at) as u64 | (read_u32(bytes, at + 4) as u64) << 32
+}
+
+/// Bytes `from` to `to`, which are in order and within.
+pub(crate) const fn part(bytes: &[u8], from: usize, to: usize) -> &[u8] {
+    bytes.split_at(to).0.split_at(from).1
+}
+
+/// Whether there are only zeros.
+const fn is_zero(mut bytes: &[u8]) -> bool {
+    while let Some((&0, rest)) = bytes.split_first() {
+        bytes = rest;
+    }
+    bytes.is_empty()
+}
+
+/// Whether all of these u32 are below `vocabulary`.
+const fn are_tokens(mut ids: &[u8], vocabulary: u32) -> bool {
+    while let Some((&id, rest)) = ids.split_first_chunk() {
+        if u32::from_le_bytes(id) >= vocabulary {
+            return false;
+        }
+        ids = rest;
+    }
+    true
 }

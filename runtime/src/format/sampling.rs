@@ -1,7 +1,7 @@
 //! How to sample where the user does not say: a settings record, stop tokens and stop strings.
 
-use super::read_u32;
-use crate::error::Error;
+use super::{are_tokens, read_u32};
+use crate::error::{Error, proven};
 use crate::tokenizer::Token;
 
 /// Layout: the settings record (32 bytes), u32 number of stop tokens, their ids, u32 number of stop strings, each a
@@ -21,26 +21,32 @@ impl<'a> SamplingDefaults<'a> {
     ///
     /// # Errors
     /// [`Error::Section`] saying what is wrong.
-    pub fn parse(bytes: &'a [u8], vocabulary: u32) -> Result<Self, Error> {
-        let fail = |problem| Error::Section { section: "sampling", problem };
-        let cut = fail("it is cut short");
-        let (record, rest) = bytes.split_first_chunk().ok_or(cut)?;
-        let (count, rest) = rest.split_at_checked(4).ok_or(cut)?;
-        let len = (read_u32(count, 0) as usize).checked_mul(4).ok_or(cut)?;
-        let (tokens, rest) = rest.split_at_checked(len).ok_or(cut)?;
-        let (count, strings) = rest.split_at_checked(4).ok_or(cut)?;
-        let this = Self { record, tokens, strings };
-        if this.stop_tokens().any(|token| token.0 >= vocabulary) {
-            return Err(fail("a stop token is not in the vocabulary"));
+    pub const fn parse(bytes: &'a [u8], vocabulary: u32) -> Result<Self, Error> {
+        match Self::prove(bytes, vocabulary) {
+            Ok(this) => Ok(this),
+            Err(problem) => Err(Error::Section { section: "sampling", problem }),
         }
-        let mut rest = strings;
-        for _ in 0..read_u32(count, 0) {
-            (_, rest) = split(rest).ok_or(fail("a stop string is cut short or not UTF-8"))?;
+    }
+
+    const fn prove(bytes: &'a [u8], vocabulary: u32) -> Result<Self, &'static str> {
+        let cut = "it is cut short";
+        let (record, rest) = proven!(or(bytes.split_first_chunk(), cut));
+        let (count, rest) = proven!(or(rest.split_at_checked(4), cut));
+        let len = proven!(or((read_u32(count, 0) as usize).checked_mul(4), cut));
+        let (tokens, rest) = proven!(or(rest.split_at_checked(len), cut));
+        let (count, strings) = proven!(or(rest.split_at_checked(4), cut));
+        if !are_tokens(tokens, vocabulary) {
+            return Err("a stop token is not in the vocabulary");
+        }
+        let (mut rest, mut left) = (strings, read_u32(count, 0));
+        while left > 0 {
+            (_, rest) = proven!(or(split(rest), "a stop string is cut short or not UTF-8"));
+            left -= 1;
         }
         if !rest.is_empty() {
-            return Err(fail("there are bytes after the last stop string"));
+            return Err("there are bytes after the last stop string");
         }
-        Ok(this)
+        Ok(Self { record, tokens, strings })
     }
 
     /// The settings record.
@@ -64,8 +70,20 @@ impl<'a> SamplingDefaults<'a> {
     }
 }
 
-fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (len, rest) = bytes.split_at_checked(4)?;
-    let (string, rest) = rest.split_at_checked(read_u32(len, 0) as usize)?;
-    Some((core::str::from_utf8(string).ok()?, rest))
+const fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    if let Some((len, rest)) = bytes.split_at_checked(4)
+        && let Some((string, rest)) = rest.split_at_checked(read_u32(len, 0) as usize)
+        && let Ok(string) = core::str::from_utf8(string)
+    {
+        return Some((string, rest));
+    }
+    None
+}
+
+/// [`Option::ok_or`], which constants cannot have yet.
+const fn or<T: Copy>(value: Option<T>, problem: &'static str) -> Result<T, &'static str> {
+    match value {
+        Some(value) => Ok(value),
+        None => Err(problem),
+    }
 }

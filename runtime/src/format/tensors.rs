@@ -5,7 +5,7 @@
 
 use super::role::Place;
 use super::{ALIGNMENT, Architecture, Encoding, Role, WideInputs, align, read_u16, read_u32, read_u64};
-use crate::error::Error;
+use crate::error::{Error, proven};
 use crate::parts::FLOATS;
 use crate::tensor::{ActivationBits, Matrix, MatrixF16, MatrixF32, MatrixI4, MatrixI8};
 use bytemuck::Pod;
@@ -85,7 +85,7 @@ const _: () = {
 
 impl Slots {
     /// The order of the tensors of a model whose description is in range.
-    pub fn new(architecture: &Architecture) -> Self {
+    pub const fn new(architecture: &Architecture) -> Self {
         let layers = architecture.layers();
         let mut slots = Self {
             slot: [ABSENT; Role::ALL.len()],
@@ -94,8 +94,10 @@ impl Slots {
             layers: layers as u16,
             total: 0,
         };
-        let mut after = 0;
-        for &role in &Role::ALL {
+        let (mut after, mut i) = (0, 0);
+        while i < Role::ALL.len() {
+            let role = Role::ALL[i];
+            i += 1;
             if !architecture.has(role) {
                 continue;
             }
@@ -107,32 +109,36 @@ impl Slots {
             slots.slot[role as usize - 1] = *counter as u8;
             *counter += 1;
         }
-        slots.total = u32::from(slots.before) + u32::from(slots.per_layer) * layers + u32::from(after);
+        slots.total = slots.before as u32 + slots.per_layer as u32 * layers + after as u32;
         slots
     }
 
     /// Number of tensors.
-    pub fn total(&self) -> usize {
+    pub const fn total(&self) -> usize {
         self.total as usize
     }
 
     /// The tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (Role, u16)> {
-        let slots = *self;
-        let (mut next, mut layer) = (0, 0);
-        // One loop: a chain of iterators was half a kilobyte more of a small program.
-        core::iter::from_fn(move || {
-            loop {
-                if next == OF_LAYERS.end && layer + 1 < slots.layers {
-                    (next, layer) = (OF_LAYERS.start, layer + 1);
-                }
-                let &role = Role::ALL.get(next)?;
-                next += 1;
-                if slots.slot[role as usize - 1] != ABSENT {
-                    return Some((role, if role.per_layer() { layer } else { 0 }));
-                }
+        let (slots, mut next) = (*self, (0, 0));
+        core::iter::from_fn(move || slots.after(&mut next))
+    }
+
+    /// The tensor that is next: of the role of this index, in this layer.
+    const fn after(&self, (next, layer): &mut (usize, u16)) -> Option<(Role, u16)> {
+        loop {
+            if *next == OF_LAYERS.end && *layer + 1 < self.layers {
+                (*next, *layer) = (OF_LAYERS.start, *layer + 1);
             }
-        })
+            if *next == Role::ALL.len() {
+                return None;
+            }
+            let role = Role::ALL[*next];
+            *next += 1;
+            if self.slot[role as usize - 1] != ABSENT {
+                return Some((role, if role.per_layer() { *layer } else { 0 }));
+            }
+        }
     }
 
     /// Index of a tensor, or `None` where the model has none of that role.
@@ -169,6 +175,15 @@ impl<'a> Tensors<'a> {
         if excess != 0 && !data.is_empty() {
             return Err(Error::Misaligned { part: "the tensor data", excess });
         }
+        Self::prove(architecture, table, data)
+    }
+
+    /// As [`Tensors::parse`], of a description in range and data that are aligned, in constants too.
+    pub(super) const fn prove(
+        architecture: &Architecture,
+        table: &'a [u8],
+        data: &'a [u8],
+    ) -> Result<Self, Error> {
         let slots = Slots::new(architecture);
         if table.len() != slots.total() * TENSOR_ENTRY_LEN {
             return Err(Error::Section {
@@ -176,38 +191,27 @@ impl<'a> Tensors<'a> {
                 problem: "the number of tensors is not the one that the description asks for",
             });
         }
-        let (mut end, mut wide) = (0, WideInputs::NONE);
-        for ((role, layer), bytes) in slots.iter().zip(table.as_chunks().0) {
-            let fail = |problem| Error::Tensor { role, layer, problem };
-            let entry = read_entry(bytes, role, layer).map_err(fail)?;
-            if (entry.rows as usize, entry.cols as usize) != architecture.shape(role, layer) {
-                return Err(fail("its shape is not the one that the description asks for"));
-            }
-            if !role.is_matrix() && entry.encoding != Encoding::F32 {
-                return Err(fail("vectors are stored as f32"));
-            }
+        let (mut end, mut wide, mut rest, mut next) = (0, WideInputs::NONE, table, (0, 0));
+        while let (Some((role, layer)), Some((bytes, others))) =
+            (slots.after(&mut next), rest.split_first_chunk())
+        {
+            let entry = match prove_entry(architecture, bytes, (role, layer), end) {
+                Ok(entry) => entry,
+                Err(problem) => return Err(Error::Tensor { role, layer, problem }),
+            };
             if role.is_matrix() && matches!(entry.encoding, Encoding::F32 | Encoding::F16) {
-                FLOATS.needed()?;
+                proven!(FLOATS.needed());
             }
-            if entry.cols as usize > entry.encoding.max_cols() {
-                return Err(fail("it has too many columns for its encoding: int4 allows 16643, int8 131071"));
-            }
-            if entry.activations == ActivationBits::Sixteen {
-                check_wide(architecture, &entry).map_err(fail)?;
+            if matches!(entry.activations, ActivationBits::Sixteen) {
                 wide = wide.with(role);
-            }
-            if entry.offset != align(end) {
-                return Err(fail("it does not start at the first multiple of 64 after the tensor before it"));
-            }
-            if read_u64(bytes, 24) != entry.len() {
-                return Err(fail("its length does not follow from its shape and encoding"));
             }
             end = entry.offset + entry.len();
             if end > data.len() as u64 {
-                return Err(fail("it ends beyond the tensor data"));
+                return Err(Error::Tensor { role, layer, problem: "it ends beyond the tensor data" });
             }
+            rest = others;
         }
-        if wide != architecture.wide_inputs() {
+        if wide.bits() != architecture.wide_inputs().bits() {
             return Err(Error::Section {
                 section: "tensor table",
                 problem: "the matrices with 16-bit activations are not of the kinds that the description says",
@@ -295,12 +299,48 @@ fn proven_entry(bytes: &[u8; TENSOR_ENTRY_LEN], role: Role, layer: u16) -> Tenso
     entry
 }
 
+/// The entry of a tensor that follows one that ends at `end`, if it is the one that the description asks for.
+const fn prove_entry(
+    architecture: &Architecture,
+    bytes: &[u8; TENSOR_ENTRY_LEN],
+    (role, layer): (Role, u16),
+    end: u64,
+) -> Result<TensorEntry, &'static str> {
+    let entry = proven!(read_entry(bytes, role, layer));
+    let (rows, cols) = architecture.shape(role, layer);
+    if entry.rows as usize != rows || entry.cols as usize != cols {
+        return Err("its shape is not the one that the description asks for");
+    }
+    if !role.is_matrix() && !matches!(entry.encoding, Encoding::F32) {
+        return Err("vectors are stored as f32");
+    }
+    if cols > entry.encoding.max_cols() {
+        return Err("it has too many columns for its encoding: int4 allows 16643, int8 131071");
+    }
+    if matches!(entry.activations, ActivationBits::Sixteen) {
+        proven!(check_wide(architecture, &entry));
+    }
+    if entry.offset != align(end) {
+        return Err("it does not start at the first multiple of 64 after the tensor before it");
+    }
+    if read_u64(bytes, 24) != entry.len() {
+        return Err("its length does not follow from its shape and encoding");
+    }
+    Ok(entry)
+}
+
 #[inline]
-fn read_entry(bytes: &[u8; TENSOR_ENTRY_LEN], role: Role, layer: u16) -> Result<TensorEntry, &'static str> {
+const fn read_entry(
+    bytes: &[u8; TENSOR_ENTRY_LEN],
+    role: Role,
+    layer: u16,
+) -> Result<TensorEntry, &'static str> {
     if read_u16(bytes, 0) != role as u16 || read_u16(bytes, 2) != layer {
         return Err("another tensor stands in its place");
     }
-    let encoding = Encoding::from_code(bytes[4], read_u16(bytes, 6)).ok_or("its encoding is not known")?;
+    let Some(encoding) = Encoding::from_code(bytes[4], read_u16(bytes, 6)) else {
+        return Err("its encoding is not known");
+    };
     let activations = match bytes[5] {
         0 => ActivationBits::Eight,
         1 => ActivationBits::Sixteen,
@@ -315,7 +355,7 @@ fn read_entry(bytes: &[u8; TENSOR_ENTRY_LEN], role: Role, layer: u16) -> Result<
 }
 
 /// Whether a matrix can ask for 16-bit activations.
-fn check_wide(architecture: &Architecture, entry: &TensorEntry) -> Result<(), &'static str> {
+const fn check_wide(architecture: &Architecture, entry: &TensorEntry) -> Result<(), &'static str> {
     if matches!(entry.encoding, Encoding::F32 | Encoding::F16) {
         Err("16-bit activations are for int8 and int4; floats take theirs as they are")
     } else if !architecture.may_be_wide(entry.role) {

@@ -44,38 +44,38 @@ pub enum Split {
 
 impl Kind {
     /// Reads the header's byte.
-    pub(super) fn from_byte(byte: u8) -> Result<Self, TokenizerError> {
+    pub(super) const fn from_byte(byte: u8) -> Result<Self, TokenizerError> {
         match byte {
             0 => Ok(Self::Characters),
             1 => Ok(Self::Bytes),
             2 => Ok(Self::ByteLevelBpe),
             3 => Ok(Self::SentencePieceBpe),
-            _ => Err(TokenizerError::Field { field: "kind", found: u32::from(byte) }),
+            _ => Err(TokenizerError::Field { field: "kind", found: byte as u32 }),
         }
     }
 }
 
 impl PreTokenizer {
     /// Reads the header's byte.
-    pub(super) fn from_byte(byte: u8) -> Result<Self, TokenizerError> {
+    pub(super) const fn from_byte(byte: u8) -> Result<Self, TokenizerError> {
         match byte {
             0 => Ok(Self::None),
             1 => Ok(Self::Gpt2),
             2 => Ok(Self::Gpt2Digits),
             3 => Ok(Self::Llama3),
-            _ => Err(TokenizerError::Field { field: "pre_tokenizer", found: u32::from(byte) }),
+            _ => Err(TokenizerError::Field { field: "pre_tokenizer", found: byte as u32 }),
         }
     }
 }
 
 impl Split {
     /// Reads the header's byte.
-    pub(super) fn from_byte(byte: u8) -> Result<Self, TokenizerError> {
+    pub(super) const fn from_byte(byte: u8) -> Result<Self, TokenizerError> {
         match byte {
             0 => Ok(Self::Whole),
             1 => Ok(Self::Words),
             2 => Ok(Self::EverySpace),
-            _ => Err(TokenizerError::Field { field: "split", found: u32::from(byte) }),
+            _ => Err(TokenizerError::Field { field: "split", found: byte as u32 }),
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use super::TokenizerError;
 use super::kind::{Kind, PreTokenizer, Split};
+use crate::error::proven;
+use crate::format::read_u32;
 use core::ops::Range;
 
 /// Length of the header in bytes.
@@ -121,79 +123,99 @@ impl Header {
     ///
     /// # Errors
     /// [`TokenizerError::Length`] if `bytes` is too short, [`TokenizerError::Field`] for an undefined value.
-    pub fn parse(bytes: &[u8]) -> Result<Self, TokenizerError> {
-        let short = TokenizerError::Length { expected: HEADER_LEN as u64, found: bytes.len() };
-        let bytes: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(short)?;
-        let word = |i: usize| {
-            let at = 4 + 4 * i;
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+    pub const fn parse(bytes: &[u8]) -> Result<Self, TokenizerError> {
+        let Some(bytes) = bytes.first_chunk::<HEADER_LEN>() else {
+            return Err(TokenizerError::Length { expected: HEADER_LEN as u64, found: bytes.len() });
         };
         let header = Self {
-            kind: Kind::from_byte(bytes[0])?,
-            pre_tokenizer: PreTokenizer::from_byte(bytes[1])?,
-            split: Split::from_byte(bytes[2])?,
-            flags: Flags(word(0)),
-            vocab: word(1),
-            bos: word(2),
-            eos: word(3),
-            unk: word(4),
-            pad: word(5),
-            max_token_len: word(6),
-            byte_base: word(7),
-            text_len: word(8),
-            index_len: word(9),
-            merges: word(10),
-            specials: word(11),
-            added: word(12),
+            kind: proven!(Kind::from_byte(bytes[0])),
+            pre_tokenizer: proven!(PreTokenizer::from_byte(bytes[1])),
+            split: proven!(Split::from_byte(bytes[2])),
+            flags: Flags(word(bytes, 0)),
+            vocab: word(bytes, 1),
+            bos: word(bytes, 2),
+            eos: word(bytes, 3),
+            unk: word(bytes, 4),
+            pad: word(bytes, 5),
+            max_token_len: word(bytes, 6),
+            byte_base: word(bytes, 7),
+            text_len: word(bytes, 8),
+            index_len: word(bytes, 9),
+            merges: word(bytes, 10),
+            specials: word(bytes, 11),
+            added: word(bytes, 12),
         };
-        require(bytes[3] == 0, "reserved", u32::from(bytes[3]))?;
-        require(word(13) == 0, "reserved", word(13))?;
-        require(word(14) == 0, "reserved", word(14))?;
-        header.check()?;
+        proven!(require(bytes[3] == 0, "reserved", bytes[3] as u32));
+        proven!(require(word(bytes, 13) == 0, "reserved", word(bytes, 13)));
+        proven!(require(word(bytes, 14) == 0, "reserved", word(bytes, 14)));
+        proven!(header.check());
         Ok(header)
     }
 
-    fn check(&self) -> Result<(), TokenizerError> {
-        require(self.flags.0 & !Flags::ALL == 0, "flags", self.flags.0)?;
-        require(self.vocab <= MAX_VOCAB, "vocab", self.vocab)?;
-        for (field, id) in [("bos", self.bos), ("eos", self.eos), ("unk", self.unk), ("pad", self.pad)] {
-            require(id == NONE || id < self.vocab, field, id)?;
-        }
+    const fn check(&self) -> Result<(), TokenizerError> {
+        proven!(require(self.flags.0 & !Flags::ALL == 0, "flags", self.flags.0));
+        proven!(require(self.vocab <= MAX_VOCAB, "vocab", self.vocab));
+        proven!(self.check_id("bos", self.bos));
+        proven!(self.check_id("eos", self.eos));
+        proven!(self.check_id("unk", self.unk));
+        proven!(self.check_id("pad", self.pad));
         let based =
             self.byte_base == NONE || (self.byte_base < self.vocab && self.vocab - self.byte_base >= 256);
-        require(based, "byte_base", self.byte_base)?;
-        let longest = u32::from(self.byte_base != NONE);
-        require(self.max_token_len >= longest, "max_token_len", self.max_token_len)?;
-        require(self.kind != Kind::Bytes || self.byte_base != NONE, "byte_base", self.byte_base)?;
-        require(self.index_len <= self.vocab, "index_len", self.index_len)?;
-        require(self.merges < MAX_MERGES, "merges", self.merges)?;
-        require(self.specials <= self.added, "specials", self.specials)?;
+        proven!(require(based, "byte_base", self.byte_base));
+        let longest = (self.byte_base != NONE) as u32;
+        proven!(require(self.max_token_len >= longest, "max_token_len", self.max_token_len));
+        let spelled = !matches!(self.kind, Kind::Bytes) || self.byte_base != NONE;
+        proven!(require(spelled, "byte_base", self.byte_base));
+        proven!(require(self.index_len <= self.vocab, "index_len", self.index_len));
+        proven!(require(self.merges < MAX_MERGES, "merges", self.merges));
+        proven!(require(self.specials <= self.added, "specials", self.specials));
         require(self.added <= self.vocab, "added", self.added)
     }
 
+    const fn check_id(&self, field: &'static str, id: u32) -> Result<(), TokenizerError> {
+        require(id == NONE || id < self.vocab, field, id)
+    }
+
     /// Tokens whose text is stored: all but the 256 of a byte base, whose text is the byte.
-    pub fn stored(&self) -> u32 {
+    pub const fn stored(&self) -> u32 {
         if self.byte_base == NONE { self.vocab } else { self.vocab - 256 }
     }
 
     /// Where each table lies in the section, or `None` if that does not fit this machine's address space.
-    pub fn places(&self) -> Option<Places> {
+    pub const fn places(&self) -> Option<Places> {
         let ids = if self.flags.has(Flags::WIDE_IDS) { 4 } else { 2 };
         let offsets = if self.flags.has(Flags::WIDE_OFFSETS) { 4 } else { 2 };
         let bytes = if self.flags.has(Flags::BYTE_TABLE) { 256 } else { 0 };
         let priorities = if self.flags.has(Flags::PRIORITY_IS_RESULT) { 0 } else { self.merges };
         let first = if self.merges == 0 { 0 } else { self.vocab + 1 };
-        let mut end = HEADER_LEN;
+        let tables = [
+            (self.stored() + 1, offsets),
+            (self.text_len, 1),
+            (bytes, ids),
+            (self.index_len, ids),
+            (first, ids),
+            (self.merges, ids),
+            (self.merges, ids),
+            (priorities, ids),
+            (self.added, ids),
+        ];
+        let (mut places, mut end, mut i) = ([(0, 0); 9], HEADER_LEN, 0);
+        while i < tables.len() {
+            let (count, width) = tables[i];
+            let Some(place) = place(end, count, width) else { return None };
+            (places[i], end, i) = (place, place.1, i + 1);
+        }
+        let [offsets, text, bytes, index, first, rights, results, priorities, added] = places;
         Some(Places {
-            offsets: place(&mut end, self.stored() + 1, offsets)?,
-            text: place(&mut end, self.text_len, 1)?,
-            bytes: place(&mut end, bytes, ids)?,
-            index: place(&mut end, self.index_len, ids)?,
-            first: place(&mut end, first, ids)?,
-            rights: place(&mut end, self.merges, ids)?,
-            results: place(&mut end, self.merges, ids)?,
-            priorities: place(&mut end, priorities, ids)?,
-            added: place(&mut end, self.added, ids)?,
+            offsets: offsets.0..offsets.1,
+            text: text.0..text.1,
+            bytes: bytes.0..bytes.1,
+            index: index.0..index.1,
+            first: first.0..first.1,
+            rights: rights.0..rights.1,
+            results: results.0..results.1,
+            priorities: priorities.0..priorities.1,
+            added: added.0..added.1,
         })
     }
 }
@@ -270,13 +292,22 @@ fn emit_words(table: &'static str, wide: bool, words: &[u32], out: &mut [u8]) ->
     Ok(())
 }
 
-/// A table of `count` entries of `width` bytes at the next multiple of four.
-fn place(end: &mut usize, count: u32, width: usize) -> Option<Range<usize>> {
-    let start = end.checked_next_multiple_of(4)?;
-    *end = start.checked_add(usize::try_from(count).ok()?.checked_mul(width)?)?;
-    Some(start..*end)
+/// Begin and end of a table of `count` entries of `width` bytes, at the next multiple of four.
+const fn place(end: usize, count: u32, width: usize) -> Option<(usize, usize)> {
+    if let Some(start) = end.checked_next_multiple_of(4)
+        && let Some(len) = (count as usize).checked_mul(width)
+        && let Some(end) = start.checked_add(len)
+    {
+        return Some((start, end));
+    }
+    None
 }
 
-fn require(holds: bool, field: &'static str, found: u32) -> Result<(), TokenizerError> {
+/// A word behind the header's first four bytes.
+const fn word(bytes: &[u8; HEADER_LEN], i: usize) -> u32 {
+    read_u32(bytes, 4 + 4 * i)
+}
+
+const fn require(holds: bool, field: &'static str, found: u32) -> Result<(), TokenizerError> {
     if holds { Ok(()) } else { Err(TokenizerError::Field { field, found }) }
 }

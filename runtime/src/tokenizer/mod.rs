@@ -42,7 +42,10 @@ pub use kind::{Kind, PreTokenizer, Split};
 pub use pieces::Pieces;
 pub use stream::Utf8Stream;
 
+use crate::error::proven;
+use crate::format::part;
 use crate::parts::WORDS;
+use core::ops::Range;
 use layout::{Flags, Header, MAX_MERGES, NONE};
 
 /// The id of a vocabulary entry.
@@ -98,28 +101,30 @@ impl<'a> Tokenizer<'a> {
     ///
     /// # Errors
     /// [`TokenizerError::Length`], [`TokenizerError::Field`] or [`TokenizerError::LeftOut`].
-    pub fn parse(section: &'a [u8]) -> Result<Self, TokenizerError> {
-        let header = Header::parse(section)?;
-        if !WORDS.is_there && header.pre_tokenizer != PreTokenizer::None {
+    pub const fn parse(section: &'a [u8]) -> Result<Self, TokenizerError> {
+        let header = proven!(Header::parse(section));
+        if !WORDS.is_there && !matches!(header.pre_tokenizer, PreTokenizer::None) {
             return Err(TokenizerError::LeftOut { part: WORDS.name });
         }
-        let length = |expected| TokenizerError::Length { expected, found: section.len() };
-        let places = header.places().ok_or(length(u64::MAX))?;
-        if section.len() != places.added.end {
-            return Err(length(places.added.end as u64));
+        let found = section.len();
+        let Some(places) = header.places() else {
+            return Err(TokenizerError::Length { expected: u64::MAX, found });
+        };
+        if found != places.added.end {
+            return Err(TokenizerError::Length { expected: places.added.end as u64, found });
         }
-        let ids = |range| Words { bytes: &section[range], wide: header.flags.has(Flags::WIDE_IDS) };
+        let wide = header.flags.has(Flags::WIDE_IDS);
         Ok(Self {
             header,
-            offsets: Words { bytes: &section[places.offsets], wide: header.flags.has(Flags::WIDE_OFFSETS) },
-            text: &section[places.text],
-            bytes: ids(places.bytes),
-            index: ids(places.index),
-            first: ids(places.first),
-            rights: ids(places.rights),
-            results: ids(places.results),
-            priorities: ids(places.priorities),
-            added: ids(places.added),
+            offsets: Words::of(section, &places.offsets, header.flags.has(Flags::WIDE_OFFSETS)),
+            text: part(section, places.text.start, places.text.end),
+            bytes: Words::of(section, &places.bytes, wide),
+            index: Words::of(section, &places.index, wide),
+            first: Words::of(section, &places.first, wide),
+            rights: Words::of(section, &places.rights, wide),
+            results: Words::of(section, &places.results, wide),
+            priorities: Words::of(section, &places.priorities, wide),
+            added: Words::of(section, &places.added, wide),
         })
     }
 
@@ -263,7 +268,11 @@ struct Words<'a> {
     wide: bool,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    const fn of(section: &'a [u8], place: &Range<usize>, wide: bool) -> Self {
+        Self { bytes: part(section, place.start, place.end), wide }
+    }
+
     #[inline]
     fn get(&self, i: usize) -> Option<u32> {
         if self.wide {

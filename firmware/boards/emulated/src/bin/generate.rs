@@ -3,17 +3,20 @@
 #![no_main]
 
 use static_cell::ConstStaticCell;
-use whit::{Aligned, SessionOptions, arena_size_in_batches};
+use whit::{Aligned, Error, Proven};
 use whit_emulated::{BATCH, Emulated, entry};
-use whit_firmware::{CONTEXT, MODEL, TOKENS, generate};
+use whit_firmware::{TOKENS, generate, proven};
 
-static ARENA: ConstStaticCell<Aligned<[u8; arena_size_in_batches(MODEL, CONTEXT, BATCH)]>> =
-    ConstStaticCell::new(Aligned::zeroed());
+static MODEL: Proven = proven(BATCH);
+static ARENA: ConstStaticCell<Aligned<[u8; MODEL.arena_size()]>> = ConstStaticCell::new(Aligned::zeroed());
 
 #[entry]
 fn main() -> ! {
     let (Some(mut board), Some(arena)) = (Emulated::take(), ARENA.try_take()) else { Emulated::fail() };
-    let options = |model: &whit::Model<'_>| SessionOptions { batch: BATCH, ..model.options(CONTEXT) };
-    let result = generate(&mut board, MODEL, arena, options, TOKENS);
+    let result = talk(&mut board, arena);
     board.exit(result.is_ok())
+}
+
+fn talk(board: &mut Emulated, arena: &mut [u8]) -> Result<(), Error> {
+    generate(board, &mut MODEL.session(arena)?, TOKENS)
 }

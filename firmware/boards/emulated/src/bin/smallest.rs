@@ -3,13 +3,14 @@
 #![no_main]
 
 use core::fmt::Write;
+use core::hint::black_box;
 use static_cell::ConstStaticCell;
-use whit::{Aligned, Error, Model, SessionOptions, arena_size_in_batches};
+use whit::{Aligned, Error, Model, Proven, SessionOptions};
 use whit_emulated::{BATCH, Emulated, entry};
-use whit_firmware::{CONTEXT, MODEL};
+use whit_firmware::{CONTEXT, proven};
 
-static ARENA: ConstStaticCell<Aligned<[u8; arena_size_in_batches(MODEL, CONTEXT, BATCH)]>> =
-    ConstStaticCell::new(Aligned::zeroed());
+static MODEL: Proven = proven(BATCH);
+static ARENA: ConstStaticCell<Aligned<[u8; MODEL.arena_size()]>> = ConstStaticCell::new(Aligned::zeroed());
 
 #[entry]
 fn main() -> ! {
@@ -19,9 +20,14 @@ fn main() -> ! {
 }
 
 fn write(board: &mut Emulated, arena: &mut [u8]) -> Result<(), Error> {
-    let model = Model::parse(MODEL)?;
-    let mut session = model.session(arena, SessionOptions { batch: BATCH, ..model.options(CONTEXT) })?;
-    let mut text = session.generate("ROMEO:", &model.sampling()?)?;
+    // For all that the compiler knows it could be another model: what the features bring is to stay in the program.
+    let mut session = if cfg!(feature = "from-outside") {
+        let model = Model::parse(black_box(whit_firmware::MODEL))?;
+        model.session(arena, SessionOptions { batch: BATCH, ..model.options(CONTEXT) })?
+    } else {
+        black_box(&MODEL).session(arena)?
+    };
+    let mut text = session.generate("ROMEO:", &session.model().sampling()?)?;
     text.limit_tokens(CONTEXT);
     for piece in text {
         let _ = board.write_str(&piece);
