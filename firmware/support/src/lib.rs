@@ -21,6 +21,11 @@ pub mod dwt;
 mod floats;
 mod generate;
 mod line;
+// Cores with swaps have words at any address, too.
+#[cfg(all(target_arch = "arm", target_os = "none", target_has_atomic = "32"))]
+mod memory;
+#[cfg(feature = "suite")]
+mod memory_check;
 mod models;
 mod program;
 #[cfg(feature = "screen")]
@@ -41,6 +46,8 @@ pub use cost::cost;
 #[cfg(feature = "suite")]
 pub use floats::floats;
 pub use generate::{Timing, continue_text, generate};
+#[cfg(feature = "suite")]
+pub use memory_check::memory;
 pub use models::{Golden, Included, MODEL, MODELS, TINY, proven, self_test_arena};
 pub use program::{CONTEXT, TOKENS, run};
 #[cfg(feature = "screen")]
