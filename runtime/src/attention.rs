@@ -114,7 +114,10 @@ impl Queries<'_> {
         out: &mut Columns<'_>,
     ) -> bool {
         // A window may begin within a block of keys.
-        let mut taken = self.tokens.len() == 1 && span.start.is_multiple_of(LANES);
+        let mut taken = kernels.attends_heads() && self.tokens.len() == 1 && span.start.is_multiple_of(LANES);
+        if !taken {
+            return false;
+        }
         self.each(|run| {
             if taken {
                 let head = cache.head_i8(run.head);

@@ -133,6 +133,10 @@ impl Kernels for Amx {
         self.0.weights_i8(scores, value_scale, softmax, skip, query, out);
     }
 
+    fn attends_heads(self) -> bool {
+        self.0.attends_heads()
+    }
+
     fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
         self.0.attend_head(span, softmax, out)
     }

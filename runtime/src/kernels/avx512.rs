@@ -91,6 +91,10 @@ vector_backend! {
             unsafe { floats::weights_i8(scores, value_scale, softmax, skip, query, out) }
         }
 
+        fn attends_heads(self) -> bool {
+            true
+        }
+
         fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
             let takes = attention::takes(span);
             if takes {

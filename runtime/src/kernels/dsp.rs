@@ -9,7 +9,7 @@ mod rows;
 mod stream;
 
 use super::Kernels;
-use super::scalar::{Scalar, result};
+use super::scalar::result;
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
@@ -38,7 +38,9 @@ impl Kernels for Dsp {
     ) {
         let data = blocks.clone().take(2).all(|block| is_aligned(matrix.block(block)));
         if !(data && is_aligned(x.data())) {
-            return Scalar.matmul_i8(matrix, x, blocks, out);
+            let weight =
+                |block, lane, col: usize| i32::from(matrix.block(block)[col / 4 * 64 + lane * 4 + col % 4]);
+            return anywhere(matrix.cols(), x, blocks, out, &weight, &|block| matrix.block_scale(block));
         }
         let mut stream = Int8::new();
         for token in 0..x.tokens() {
@@ -66,7 +68,13 @@ impl Kernels for Dsp {
     ) {
         let data = blocks.clone().take(2).all(|block| is_aligned(matrix.block(block)));
         if !(data && is_aligned(x.data())) {
-            return Scalar.matmul_i4(matrix, x, blocks, out);
+            let weight = |block, lane, col: usize| {
+                let pair = matrix.block(block)[col / 8 * 64 + lane * 4 + col % 4];
+                let weight = i32::from(if col & 4 == 0 { pair & 15 } else { pair >> 4 }) - 8;
+                let scale = col.checked_div(matrix.group()).map(|group| group * LANES + lane);
+                weight * scale.map_or(1, |at| i32::from(matrix.block_group_scale(block)[at]))
+            };
+            return anywhere(matrix.cols(), x, blocks, out, &weight, &|block| matrix.block_scale(block));
         }
         let mut stream = Int4::new();
         for token in 0..x.tokens() {
@@ -84,6 +92,34 @@ impl Kernels for Dsp {
                         finish(out, matrix.block_scale(block), row.scale);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The same of weights or vectors that may lie anywhere, one product at a time, by `weight(block, lane, column)` with its group's
+/// scale. The exact sums are those of [`scalar`](super::scalar), which for both encodings is five times the code, and a sum
+/// that a damaged scale makes wrap does so here too.
+#[cold]
+#[inline(never)]
+fn anywhere<'m>(
+    cols: usize,
+    x: &Activations<'_>,
+    blocks: Range<usize>,
+    out: &mut Columns<'_>,
+    weight: &dyn Fn(usize, usize, usize) -> i32,
+    row_scale: &dyn Fn(usize) -> &'m [f32; LANES],
+) {
+    for block in blocks {
+        let row_scale = row_scale(block);
+        for token in 0..x.tokens() {
+            let row = x.row(token);
+            for (lane, out) in out.block(token, block).iter_mut().enumerate() {
+                let products = row.data.iter().take(cols).enumerate();
+                let sum = products.fold(0, |sum: i32, (col, &x)| {
+                    sum.wrapping_add(weight(block, lane, col).wrapping_mul(i32::from(x)))
+                });
+                *out = result(sum, row_scale[lane], row.scale);
             }
         }
     }

@@ -249,6 +249,11 @@ pub trait Kernels: Copy + Send + Sync {
         );
     }
 
+    /// Whether there is a [`Kernels::attend_head`].
+    fn attends_heads(self) -> bool {
+        false
+    }
+
     /// All of attention's work on one token's queries of one head and span, `out` `[queries][width]`: what
     /// [`Kernels::quantize`], the product with the keys, [`Kernels::weights_i8`], the product with the values and
     /// [`Kernels::add_values`] compute one after the other. `false`, and nothing is done, where this backend has no such

@@ -4,10 +4,10 @@
 //! functions" (1983): only the bits of 2/π that matter are multiplied. The result is as accurate at 10^30 as at one, so
 //! no angle is out of range. This is not vector code: rotary tables are computed once per position.
 
-/// 2/π with 224 bits after the binary point and 32 (zero) before it: the upper half.
-const TWO_OVER_PI_HIGH: u128 = 0xa2f9_836e_4e44_1529_fc27_57d1;
-/// The lower half.
-const TWO_OVER_PI_LOW: u128 = 0xf534_ddc0_db62_9599_3c43_9041_fe51_63ab;
+/// 2/π with 224 bits after the binary point and 32 (zero) before it, highest word first: wider ones would be shifted in pieces
+/// by 32-bit cores, in half a kilobyte.
+static TWO_OVER_PI: [u32; 8] =
+    [0x0000_0000, 0xa2f9_836e, 0x4e44_1529, 0xfc27_57d1, 0xf534_ddc0, 0xdb62_9599, 0x3c43_9041, 0xfe51_63ab];
 /// π/2 · 2^62.
 const HALF_PI: i64 = 0x6487_ed51_10b4_611a;
 /// The largest `f32` below π/4.
@@ -62,17 +62,15 @@ pub fn sin_cos(x: f32) -> (f32, f32) {
 /// The turn is exact to 2^-61 and no `f32` is closer to a multiple of π/2 than 2^-31, so r + r_low has 30 correct bits.
 fn reduce(a: f32) -> (u32, f32, f32) {
     let bits = a.to_bits();
-    let mantissa = u128::from(bits & 0x007f_ffff | 0x0080_0000);
+    let mantissa = u64::from(bits & 0x007f_ffff | 0x0080_0000);
     // a = mantissa · 2^(exponent - 150). Shifting 2/π left by 30 more than that and keeping the 96 bits on top
     // drops the whole turns and leaves 94 bits after the point of a quadrant.
     let shift = (bits >> 23) - 120;
-    let window = if shift < 128 {
-        TWO_OVER_PI_HIGH << shift | TWO_OVER_PI_LOW >> (128 - shift)
-    } else {
-        TWO_OVER_PI_LOW << (shift - 128)
-    } >> 32;
+    let word = |i: u32| u64::from(TWO_OVER_PI[((shift / 32 + i) % 8) as usize]);
+    let window = |i| (word(i) << 32 | word(i + 1)) << (shift % 32) >> 32;
     // In quadrants times 2^62, modulo four quadrants.
-    let turn = ((mantissa * window) >> 32) as u64;
+    let high = mantissa.wrapping_mul(window(0) << 32 | window(1));
+    let turn = high.wrapping_add((mantissa * window(2)) >> 32);
     let quadrant = turn.wrapping_add(1 << 61) >> 62;
     let fraction = turn.wrapping_sub(quadrant << 62) as i64;
     let angle = ((i128::from(fraction) * i128::from(HALF_PI)) >> 62) as i64;
