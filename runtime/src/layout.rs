@@ -113,6 +113,8 @@ pub(crate) struct Layout {
     pub(crate) query_shape: ActivationShape,
     /// Quantized attention weights of one worker.
     pub(crate) weight_shape: ActivationShape,
+    /// Lengths in elements of the f32 parts, in the order of [`Layout::carve`].
+    f32_parts: [usize; 11],
     /// Bytes of the whole arena.
     pub(crate) total: usize,
 }
@@ -253,8 +255,10 @@ impl Layout {
             },
             query_shape: ActivationShape { tokens: queries, cols: head },
             weight_shape: ActivationShape { tokens: 2 * queries, cols: span },
+            f32_parts: [0; 11],
             total: 0,
         };
+        layout.f32_parts = layout.lengths();
         layout.total = layout.bytes();
         Ok(layout)
     }
@@ -273,8 +277,8 @@ impl Layout {
         if self.is_i8() { self.queries * self.span } else { self.span }
     }
 
-    /// Lengths in elements of the f32 parts, in the order of [`Layout::carve`].
-    const fn f32_parts(&self) -> [usize; 11] {
+    /// [`Layout::f32_parts`] of what is known.
+    const fn lengths(&self) -> [usize; 11] {
         let (batch, workers) = (self.options.batch, self.options.workers);
         [
             if self.is_i8() { 0 } else { self.heads.saturating_mul(self.head_numbers) },
@@ -306,7 +310,7 @@ impl Layout {
     }
 
     const fn bytes(&self) -> usize {
-        let f32_parts = self.f32_parts();
+        let f32_parts = self.f32_parts;
         // Cosines and sines have the same length.
         let mut total = part_len(self.options.context, 4).saturating_add(part_len(f32_parts[6], 4));
         if self.is_i8() {
@@ -333,7 +337,7 @@ impl Layout {
     pub(crate) fn carve<'a>(&self, arena: &'a mut [u8]) -> Result<Parts<'a>, Error> {
         let mut carver = Carver::new(arena, self.total)?;
         let [numbers, scales, residual, hidden, projected, out, angles, logits, scores, values, ones] =
-            self.f32_parts();
+            self.f32_parts;
         let [inputs, queries, weights] = self.quantized_parts();
         let parts = Parts {
             history: carver.take(self.options.context),

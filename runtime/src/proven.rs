@@ -102,7 +102,7 @@ mod tests {
         let options = SessionOptions { batch: 3, ..parsed.options(16) };
         assert_eq!(Ok(TINY.arena_size()), parsed.arena_size(&options));
         let mut arena = Box::new(Aligned([0; TINY.arena_size()]));
-        assert_eq!(*TINY.session(&mut *arena).expect("it was sized for this").options(), options);
+        assert_eq!(*TINY.session(&mut arena).expect("it was sized for this").options(), options);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What every board shares: a board brings a serial line, a counter and a pin ([`Board`], of parts [`SerialBoard`]), and gets
 //! the programs.
 //!
-//! No heap: a program's arena is a static whose size the compiler takes from the model that is included
-//! ([`whit::arena_size_in_batches`]). Read `board`, then `generate`.
+//! No heap: the compiler proves the model that is included, and a program's arena is a static of the size that it takes
+//! ([`whit::Proven`]). Read `board`, then `generate`.
 #![no_std]
 #[cfg(test)]
 extern crate std;
@@ -12,6 +12,8 @@ mod bench;
 mod board;
 #[cfg(feature = "suite")]
 mod conformance;
+#[cfg(feature = "suite")]
+mod copies;
 #[cfg(feature = "cost")]
 mod cost;
 // The cores without swaps, ARMv6-M, have no counter there.
@@ -21,11 +23,9 @@ pub mod dwt;
 mod floats;
 mod generate;
 mod line;
-// Cores with swaps have words at any address, too.
+// Of the cores here, those with swaps also have words at any address.
 #[cfg(all(target_arch = "arm", target_os = "none", target_has_atomic = "32"))]
 mod memory;
-#[cfg(feature = "suite")]
-mod memory_check;
 mod models;
 mod program;
 #[cfg(feature = "screen")]
@@ -41,13 +41,13 @@ pub use bench::bench;
 pub use board::{Board, Count};
 #[cfg(feature = "suite")]
 pub use conformance::conformance;
+#[cfg(feature = "suite")]
+pub use copies::copies;
 #[cfg(feature = "cost")]
 pub use cost::cost;
 #[cfg(feature = "suite")]
 pub use floats::floats;
 pub use generate::{Timing, continue_text, generate};
-#[cfg(feature = "suite")]
-pub use memory_check::memory;
 pub use models::{Golden, Included, MODEL, MODELS, TINY, proven, self_test_arena};
 pub use program::{CONTEXT, TOKENS, run};
 #[cfg(feature = "screen")]

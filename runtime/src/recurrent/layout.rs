@@ -33,6 +33,8 @@ pub(crate) struct Layout {
     /// The largest product with that.
     candidate: usize,
     quantized: ActivationShape,
+    /// Lengths in elements of the f32 parts, in the order of [`Layout::carve`].
+    f32_parts: [usize; 7],
     /// Bytes of the whole arena.
     pub(crate) total: usize,
 }
@@ -86,6 +88,7 @@ impl Layout {
             cell: 0,
             candidate: 0,
             quantized: ActivationShape { tokens: options.batch, cols: recurrent.input as usize },
+            f32_parts: [0; 7],
             total: 0,
         };
         let mut layer = 0;
@@ -93,6 +96,7 @@ impl Layout {
             layout.add_layer(layer);
             layer += 1;
         }
+        layout.f32_parts = layout.lengths();
         layout.total = layout.bytes();
         Ok(layout)
     }
@@ -139,8 +143,8 @@ impl Layout {
         self.place_from(before + direction * len(layer), layer)
     }
 
-    /// Lengths in elements of the f32 parts, in the order of [`Layout::carve`].
-    const fn f32_parts(&self) -> [usize; 7] {
+    /// [`Layout::f32_parts`] of what is known.
+    const fn lengths(&self) -> [usize; 7] {
         let batch = self.options.batch;
         [
             self.state_len,
@@ -161,8 +165,8 @@ impl Layout {
     const fn bytes(&self) -> usize {
         let mut total = part_len(self.history, 4).saturating_add(quantized_bytes(self.quantized, 1));
         let mut i = 0;
-        while i < self.f32_parts().len() {
-            total = total.saturating_add(part_len(self.f32_parts()[i], 4));
+        while i < self.f32_parts.len() {
+            total = total.saturating_add(part_len(self.f32_parts[i], 4));
             i += 1;
         }
         total
@@ -174,7 +178,7 @@ impl Layout {
     /// [`Error::ArenaTooSmall`] or [`Error::Misaligned`] saying what is needed.
     pub(super) fn carve<'a>(&self, arena: &'a mut [u8]) -> Result<Parts<'a>, Error> {
         let mut carver = Carver::new(arena, self.total)?;
-        let [state, vectors, gates, outputs, products, cell, candidate] = self.f32_parts();
+        let [state, vectors, gates, outputs, products, cell, candidate] = self.f32_parts;
         let parts = Parts {
             history: carver.take(self.history),
             state: carver.take(state),

@@ -6,7 +6,7 @@ use static_cell::ConstStaticCell;
 use whit::Aligned;
 use whit::kernels::conformance::ROOM;
 use whit_emulated::{BATCH, Emulated, entry};
-use whit_firmware::{conformance, floats, memory, self_test, self_test_arena};
+use whit_firmware::{conformance, copies, floats, self_test, self_test_arena};
 
 /// Bytes for the suite: all that it can use, or what the micro:bit has left.
 const SUITE: usize = if cfg!(board = "microbit") { 7 * 1024 } else { ROOM };
@@ -22,6 +22,6 @@ fn main() -> ! {
     let held = self_test(&mut board, memory, BATCH);
     let conforms = bytemuck::try_cast_slice_mut(memory).is_ok_and(|room| conformance(&mut board, room));
     let exact = floats(&mut board);
-    let copied = memory(&mut board);
+    let copied = copies(&mut board);
     board.exit(held && conforms && exact && copied)
 }

@@ -10,7 +10,7 @@ const ROOM: usize = 96;
 const LONGEST: usize = 41;
 
 /// Copies and clears every length from every alignment to every other, overlapping or not; says what it found.
-pub fn memory<B: Board>(board: &mut B) -> bool {
+pub fn copies<B: Board>(board: &mut B) -> bool {
     let wrong = (0..=LONGEST).find(|&len| !holds(len));
     let _ = match wrong {
         None => writeln!(board, "ok      memory is copied and cleared byte for byte"),
