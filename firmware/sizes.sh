@@ -24,9 +24,9 @@ bytes() { # Of a section
     size -A $program | awk -v section="$1" '$1 == section { print $2 }'
 }
 
-parts() { # Code by what it belongs to; a function that was inlined counts where it was
+parts() { # Code by what it belongs to; a function that was inlined counts where it was, one of several names once
     nm -S -C -t d $program | awk '
-        $3 !~ /[tT]/ || NF < 4 { next }
+        $3 !~ /[tT]/ || NF < 4 || seen[$1]++ { next }
         { part = "core, compiler, board" }
         /whit::(model|proven|format|layout|arena|session::Session::new)/ { part = "files, memory" }
         /whit::(session|state|transformer|attention|cache|recurrent|parallel)/ && !/Session::(new|sample)/ { part = "forward pass" }
