@@ -71,6 +71,8 @@ impl Proven {
     ///
     /// # Errors
     /// As [`Proven::model`]; [`Error::ArenaTooSmall`] or [`Error::Misaligned`] saying what the arena must be.
+    // As with `Model::parse`, what this takes of the stack is not to stay.
+    #[inline(never)]
     pub fn session<'s>(&self, arena: &'s mut [u8]) -> Result<Session<'static, 's>, Error> {
         Session::new(self.model()?, &INLINE, arena, &self.layout)
     }

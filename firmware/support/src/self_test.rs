@@ -16,16 +16,13 @@ pub fn self_test<B: Board>(board: &mut B, arena: &mut [u8], batch: usize) -> boo
     for backend in Backend::available() {
         for model in MODELS {
             let options = (model.context(), batch);
-            let held =
-                with(model.bytes, backend, |model| transcript_holds(&mut session(&model, arena, options)?));
+            let held = with(model.bytes, backend, |model| file_holds(model, arena, options));
             all &= says(board, model.name, backend.name(), "golden transcript", held);
             let golden = &model.golden;
             let held = with(model.bytes, backend, |model| text_holds(model, golden, arena, options));
             all &= says(board, model.name, backend.name(), "golden text", held);
         }
-        let held = with(TINY, backend, |model| {
-            transcript_holds(&mut session(&model, arena, (TINY_CONTEXT, batch))?)
-        });
+        let held = with(TINY, backend, |model| file_holds(model, arena, (TINY_CONTEXT, batch)));
         all &= says(board, "tiny transformer", backend.name(), "golden transcript", held);
     }
     all & says(board, "stack", "", "never reached the statics below it", Ok(stack::left() > 0))
@@ -60,6 +57,7 @@ pub(crate) fn with<R>(
 /// Positions, and tokens that are taken at a time.
 pub(crate) type Options = (usize, usize);
 
+#[inline(always)]
 fn session<'m, 'a>(
     model: &Model<'m>,
     arena: &'a mut [u8],
@@ -68,9 +66,16 @@ fn session<'m, 'a>(
     model.session(arena, SessionOptions { batch, ..model.options(context) })
 }
 
-// Not inlined, as below: the stack of each check is to be free for the next.
-/// The transcript in the model's file: every token, and the checksum of all logits on the way.
+// Not inlined, as below: the stack of each check is to be free for the next. Sessions stay in their results: moving them would
+// take their size of it again.
+/// The transcript in the model's file.
 #[inline(never)]
+fn file_holds(model: Model<'_>, arena: &mut [u8], options: Options) -> Result<bool, Error> {
+    let mut session = session(&model, arena, options);
+    transcript_holds(session.as_mut().map_err(|error| *error)?)
+}
+
+/// Every token, and the checksum of all logits on the way.
 fn transcript_holds(session: &mut Session<'_, '_>) -> Result<bool, Error> {
     let golden = session.model().file().golden;
     for token in golden.prompt() {
@@ -90,7 +95,8 @@ fn transcript_holds(session: &mut Session<'_, '_>) -> Result<bool, Error> {
 /// The text on the model's card: the tokenizer in both directions, a prompt read in batches, and the longest of all runs.
 #[inline(never)]
 fn text_holds(model: Model<'_>, golden: &Golden, arena: &mut [u8], options: Options) -> Result<bool, Error> {
-    let mut session = session(&model, arena, options)?;
+    let mut session = session(&model, arena, options);
+    let session = session.as_mut().map_err(|error| *error)?;
     let sampling = Sampling { temperature: 0.0, ..model.sampling()? };
     let mut text = session.generate(golden.prompt, &sampling);
     let text = text.as_mut().map_err(|error| *error)?;

@@ -18,5 +18,7 @@ fn main() -> ! {
 }
 
 fn talk(board: &mut Emulated, arena: &mut [u8]) -> Result<(), Error> {
-    generate(board, &mut MODEL.session(arena)?, TOKENS)
+    // A reference: moving the session out of the result would take its size of the stack again.
+    let mut session = MODEL.session(arena);
+    generate(board, session.as_mut().map_err(|error| *error)?, TOKENS)
 }
