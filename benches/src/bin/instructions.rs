@@ -31,7 +31,7 @@ const CORES: [Core; 2] = [
         // musl and the linker are part of the Rust target: no C cross compiler.
         linking: &["target.aarch64-unknown-linux-musl.linker='rust-lld'"],
         emulator: "qemu-aarch64",
-        cpu: "cortex-a76",
+        cpu: "max",
         sched_yield: 124,
         // In narrower matrices the call and the end of each row block weigh as much as the products.
         bars: &[

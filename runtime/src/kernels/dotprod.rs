@@ -9,12 +9,12 @@
 //! instruction, scheduled by the compiler as its own.
 #![allow(unsafe_code, reason = "instructions without memory, and the calls that enter the instruction set")]
 
-use super::Kernels;
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
 use super::quarters::{Multiply, Quarters, Sums, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};
 use super::sources::{Grouped, Packed};
+use super::{I8mm, Kernels};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
@@ -39,6 +39,12 @@ vector_backend! {
 const TOKENS: usize = 4;
 
 impl DotProd {
+    /// The proof that is part of another.
+    #[inline(always)]
+    pub(super) fn within(_: I8mm) -> Self {
+        Self(())
+    }
+
     /// Adds the products of the four columns in lane `LANE`.
     #[inline(always)]
     fn add_four<const LANE: i32, const P: usize>(

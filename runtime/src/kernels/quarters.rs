@@ -22,7 +22,7 @@ pub(super) type Sums = [int32x4_t; 4];
 pub(super) type Quarters = [int8x16_t; 4];
 
 /// Columns of a step that is not there.
-const NONE: Step = [0; 64];
+pub(super) const NONE: Step = [0; 64];
 
 /// The multiplications of a backend. A value proves that the CPU has its features; all methods must be
 /// `#[inline(always)]`, to be compiled for them.
@@ -95,7 +95,7 @@ fn to_array(sums: Sums) -> [i32; LANES] {
 
 /// A step: 4 rows × 4 columns each.
 #[inline(always)]
-fn quarters(step: &Step) -> Quarters {
+pub(super) fn quarters(step: &Step) -> Quarters {
     // SAFETY: as many bytes, plain numbers both.
     unsafe { transmute(*step) }
 }
