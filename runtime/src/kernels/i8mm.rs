@@ -86,7 +86,7 @@ for_i8mm! {
     ) {
         match x.tokens() {
             0..FEWEST_I8 => DotProd::within(token).matmul_i8(matrix, x, blocks, out),
-            _ => blocked::matmul(token, Bytes(matrix), x, blocks, out),
+            _ => many_i8(token, matrix, x, blocks, out),
         }
     }
 
@@ -97,10 +97,36 @@ for_i8mm! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        match (x.tokens(), matrix.group()) {
-            (0..FEWEST_I4, _) => DotProd::within(token).matmul_i4(matrix, x, blocks, out),
-            (_, 0) => blocked::matmul(token, Whole(matrix), x, blocks, out),
-            (_, 16) => blocked::matmul(token, Nibbles::<4>(matrix), x, blocks, out),
+        match x.tokens() {
+            0..FEWEST_I4 => DotProd::within(token).matmul_i4(matrix, x, blocks, out),
+            _ => many_i4(token, matrix, x, blocks, out),
+        }
+    }
+
+    /// Not inlined: few tokens need none of its registers and memory.
+    #[inline(never)]
+    fn many_i8(
+        token: I8mm,
+        matrix: &MatrixI8<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        blocked::matmul(token, Bytes(matrix), x, blocks, out);
+    }
+
+    /// As [`many_i8`].
+    #[inline(never)]
+    fn many_i4(
+        token: I8mm,
+        matrix: &MatrixI4<'_>,
+        x: &Activations<'_>,
+        blocks: Range<usize>,
+        out: &mut Columns<'_>,
+    ) {
+        match matrix.group() {
+            0 => blocked::matmul(token, Whole(matrix), x, blocks, out),
+            16 => blocked::matmul(token, Nibbles::<4>(matrix), x, blocks, out),
             _ => blocked::matmul(token, Nibbles::<8>(matrix), x, blocks, out),
         }
     }
