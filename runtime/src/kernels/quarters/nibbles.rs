@@ -55,20 +55,32 @@ pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize, const EACH: boo
         let mut sums = sums_of(&[0; LANES]);
         if EACH {
             for (((weights, x), x_sums), scale) in chunks.zip(&scales[..whole]) {
-                add_chunk(kernels, &mut sums, weights, x, x_sums, scale);
+                add_chunk(kernels, &mut sums, steps_of(weights), x, x_sums, scale);
             }
         } else {
             for (chunk, ((weights, x), x_sums)) in chunks.enumerate() {
-                add_chunk(kernels, &mut sums, weights, x, x_sums, &scales[chunk >> doublings]);
+                add_chunk(kernels, &mut sums, steps_of(weights), x, x_sums, &scales[chunk >> doublings]);
             }
         }
         if !last.is_empty() {
-            let mut weights = [[NONE; 2]; H];
-            weights.as_flattened_mut()[..last.len()].copy_from_slice(last);
-            add_chunk(kernels, &mut sums, &weights, &last_x[0], &last_x_sums[0], &scales[whole >> doublings]);
+            let mut weights = [[&NONE; 2]; H];
+            for (i, step) in weights.as_flattened_mut().iter_mut().enumerate() {
+                *step = last.get(i).unwrap_or(&NONE);
+            }
+            add_chunk(kernels, &mut sums, weights, &last_x[0], &last_x_sums[0], &scales[whole >> doublings]);
         }
         finish(to_array(sums), block.scale, row.scale, out);
     }
+}
+
+/// The steps of `H` times 16 columns.
+#[inline(always)]
+fn steps_of<const H: usize>(weights: &[[Step; 2]; H]) -> [[&Step; 2]; H] {
+    let mut steps = [[&NONE; 2]; H];
+    for h in 0..H {
+        steps[h] = weights[h].each_ref();
+    }
+    steps
 }
 
 /// Adds the products of `H` times 16 columns, all of one group.
@@ -76,7 +88,7 @@ pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize, const EACH: boo
 fn add_chunk<K: Multiply, const H: usize>(
     kernels: K,
     sums: &mut Sums,
-    weights: &[[Step; 2]; H],
+    weights: [[&Step; 2]; H],
     x: &[[[i8; 4]; 4]; H],
     x_sums: &[i16; H],
     scale: &[i8; LANES],
@@ -88,7 +100,7 @@ fn add_chunk<K: Multiply, const H: usize>(
     };
     let mut products = [kernels.no_nibbles(offset())];
     for h in 0..H {
-        let nibbles = nibbles(kernels, weights[h].each_ref());
+        let nibbles = nibbles(kernels, weights[h]);
         kernels.add_nibbles(&mut products, nibbles, &[kernels.columns(sixteen(&x[h]))]);
     }
     kernels.add_scaled(sums, &products[0], offset(), widened(kernels, scale));
