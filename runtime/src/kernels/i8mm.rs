@@ -2,8 +2,8 @@
 //! everything else is [`DotProd`]'s.
 //!
 //! One `smmla` multiplies 2 tokens × 8 columns by 8 columns × 2 rows and adds the products to four i32: twice as many as
-//! `sdot`. For that the eight columns of two rows, and of two tokens, must lie side by side: [`zipped`] does it to the
-//! weights once for all tokens, [`tiles`] to the tokens of a tile once for its row blocks.
+//! `sdot`. For that the eight columns of two rows, and of two tokens, must lie side by side: `zipped` does it to the
+//! weights once for all tokens, `tiles` to the tokens of a tile once for its row blocks.
 //!
 //! Stable Rust has no intrinsic for it (`vmmlaq_s32` waits for `stdarch_neon_i8mm`), hence the assembly: one
 //! instruction, scheduled by the compiler as its own.
