@@ -4,6 +4,7 @@
 //! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and no
 //! rounding may be a tie or carries into the exponent; all else as [`scalar`] has it. So of a product the upper half is enough.
 
+use super::words::normalized;
 use crate::kernels::scalar;
 use crate::tensor::LANES;
 
@@ -66,14 +67,6 @@ fn result(sum: i32, row_scale: u32, token: Scale) -> Option<u32> {
     let (magnitude, exponent) = normalized((magnitude << 8, scale.1 + 23));
     let (mantissa, exponent) = product(magnitude, scale.0, exponent)?;
     Some(sign | ((exponent << 23) + (mantissa >> 8)))
-}
-
-/// A mantissa shifted until its highest bit is set. Bisected: these cores count no zeros.
-#[inline(always)]
-fn normalized(x: (u32, u32)) -> (u32, u32) {
-    let shifted = |by: u32, (x, e): (u32, u32)| if x >> (32 - by) == 0 { (x << by, e - by) } else { (x, e) };
-    // Not a loop, which compilers that save space leave as it is.
-    shifted(1, shifted(2, shifted(4, shifted(8, shifted(8, x)))))
 }
 
 /// The product of mantissas, rounded to 24 bits, and what its exponent is then; none if it may be a tie, or carries. Of the
