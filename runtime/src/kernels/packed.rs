@@ -135,6 +135,10 @@ impl Kernels for Packed {
         floats::multiply(gate, up);
     }
 
+    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        floats::add_values(sums, softmax, out);
+    }
+
     fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
         let width = out.len() / softmax.len();
         for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {

@@ -4,7 +4,7 @@
 //! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and no
 //! rounding may be a tie or carries into the exponent; all else as [`scalar`] has it. So of a product the upper half is enough.
 
-use super::words::normalized;
+use super::words::{self, normalized};
 use crate::kernels::scalar;
 use crate::tensor::LANES;
 
@@ -65,8 +65,7 @@ fn result(sum: i32, row_scale: u32, token: Scale) -> Option<u32> {
     }
     let sign = sum.cast_unsigned() & SIGN;
     let (magnitude, exponent) = normalized((magnitude << 8, scale.1 + 23));
-    let (mantissa, exponent) = product(magnitude, scale.0, exponent)?;
-    Some(sign | ((exponent << 23) + (mantissa >> 8)))
+    Some(sign | words::product(magnitude, scale.0, exponent + 1))
 }
 
 /// The product of mantissas, rounded to 24 bits, and what its exponent is then; none if it may be a tie, or carries. Of the

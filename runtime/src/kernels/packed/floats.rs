@@ -1,8 +1,9 @@
 //! Products and sums of floats where they are used, instead of calls: what is common in a few instructions, the rest by the
 //! compiler's functions.
 
-use super::{SIGN, high, product};
+use super::{SIGN, words};
 use crate::architecture::Pairing;
+use crate::kernels::lanes::{Softmax, fold};
 use crate::tensor::LANES;
 
 /// `x · y`.
@@ -17,38 +18,35 @@ pub(super) struct Factor {
     value: f32,
     /// Its mantissa, the highest bit set.
     mantissa: u32,
+    /// That with which the exponents of a product are summed up.
+    exponent: u32,
+    /// How many exponents from [`LEAST`] on numbers may have whose product with it is normal, rounded or not.
+    most: u32,
 }
+
+/// The exponents of common numbers, as they are stored, from 2⁻⁶³ on: the product of any two of 127 is normal.
+const LEAST: u32 = 64;
 
 impl Factor {
     #[inline(always)]
     pub(super) fn new(value: f32) -> Self {
-        Self { value, mantissa: value.to_bits() << 8 | SIGN }
+        let bits = value.to_bits();
+        let exponent = (bits << 1 >> 24).wrapping_sub(LEAST);
+        let most = if exponent < 127 { 127 } else { 0 };
+        Self { value, mantissa: bits << 8 | SIGN, exponent: exponent.wrapping_add(2 * LEAST - 127), most }
     }
 
     /// `x` times it.
     #[inline(always)]
     pub(super) fn times(self, x: f32) -> f32 {
-        let (a, b) = (x.to_bits(), self.value.to_bits());
-        let exponents = (a << 1 >> 24, b << 1 >> 24);
-        // Then both are normal, and so is the product, rounded or not.
-        let exponent = exponents.0 + exponents.1;
-        let is_common = exponents.0.min(exponents.1) > 0 && exponent.wrapping_sub(128) < 252;
-        if !is_common {
+        let bits = x.to_bits();
+        let exponent = (bits << 1 >> 24).wrapping_sub(LEAST);
+        if exponent >= self.most {
             return other(x, self.value);
         }
-        let product = product(a << 8 | SIGN, self.mantissa)
-            .unwrap_or_else(|| exact(high(a << 8 | SIGN, self.mantissa)));
-        let (mantissa, exponent) =
-            if product >> 31 == 0 { (product >> 7, exponent - 128) } else { (product >> 8, exponent - 127) };
-        f32::from_bits((a ^ b) & SIGN | ((exponent << 23) + mantissa))
+        let sign = (bits ^ self.value.to_bits()) & SIGN;
+        f32::from_bits(sign | words::product(bits << 8 | SIGN, self.mantissa, exponent + self.exponent))
     }
-}
-
-/// A product without a lower half, rounded to 24 bits from its highest on.
-#[inline(always)]
-fn exact(product: u32) -> u32 {
-    let bits = 7 + (product >> 31);
-    (product + (1 << (bits - 1)) - 1 + (product >> bits & 1)) >> bits << bits
 }
 
 #[cold]
@@ -90,7 +88,7 @@ pub(super) fn rotate(heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], 
     }
 }
 
-/// Σ f(xᵢ) in 16 lanes, of what is not negative, −0 or NaN.
+/// Σ f(xᵢ) in 16 lanes, of what is not negative or −0.
 #[inline(always)]
 pub(super) fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
@@ -101,33 +99,32 @@ pub(super) fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     }
     for x in rest.chunks(LANES) {
         for (lane, &x) in lanes.iter_mut().zip(x) {
-            *lane = plus(*lane, f(x));
+            *lane = *lane + f(x);
         }
     }
-    crate::kernels::lanes::fold(lanes)
+    fold(lanes)
 }
 
-/// `x + y`, neither of them negative, −0 or NaN.
+/// As [`lanes::add_values`](crate::kernels::lanes::add_values).
+pub(super) fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+    let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
+    for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride))
+    {
+        let (high, low) = sums.split_at(stride);
+        for ((out, &high), &low) in out.iter_mut().zip(high).zip(low) {
+            *out = corrected(*out, softmax.correction, high + low);
+        }
+    }
+}
+
+/// `x · factor + y`. Mostly there is nothing yet, or the factor is 1.
 #[inline(always)]
-fn plus(x: f32, y: f32) -> f32 {
-    let (x, y) = (x.to_bits(), y.to_bits());
-    let (large, small) = if x < y { (y, x) } else { (x, y) };
-    let (exponent, distance) = (large >> 23, (large >> 23) - (small >> 23));
-    // Subnormal numbers, and sums that may be infinite.
-    if small >> 23 == 0 || exponent >= 253 {
-        return f32::from_bits(x) + f32::from_bits(y);
+fn corrected(x: f32, factor: f32, y: f32) -> f32 {
+    if x.to_bits() == 0 && factor.to_bits() < f32::INFINITY.to_bits() {
+        // +0, which is added to −0 only.
+        return if y.to_bits() == SIGN { 0.0 } else { y };
     }
-    if distance > 24 {
-        return f32::from_bits(large);
-    }
-    let mantissa = |x: u32| (x << 8 | SIGN) >> 1;
-    let small = mantissa(small);
-    // The last bit stands for what is below it.
-    let shifted = small >> distance | u32::from(small << (31 - distance) << 1 != 0);
-    let sum = mantissa(large) + shifted;
-    let (sum, exponent) = if sum >> 31 == 0 { (sum, exponent - 1) } else { (sum >> 1 | sum & 1, exponent) };
-    let half = 0x3f + (sum >> 7 & 1);
-    f32::from_bits((exponent << 23) + ((sum + half) >> 7))
+    if factor.to_bits() == 1.0_f32.to_bits() { x + y } else { times(x, factor) + y }
 }
 
 #[cfg(test)]
@@ -147,15 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn products_and_sums_are_those_of_the_host() {
+    fn products_are_those_of_the_host() {
         let mut random = Random::new(8);
         for _ in 0..4_000_000 {
             let (x, y) = (float(&mut random), float(&mut random));
             assert!(same(times(x, y), x * y), "{x:e} · {y:e} is {:e}, not {:e}", x * y, times(x, y));
-            let (x, y) = (x.abs(), y.abs());
-            if !x.is_nan() && !y.is_nan() {
-                assert!(same(plus(x, y), x + y), "{x:e} + {y:e} is {:e}, not {:e}", x + y, plus(x, y));
-            }
+            let sum = corrected(x, y, x);
+            assert!(same(sum, x * y + x), "{x:e} · {y:e} + {x:e} is {:e}, not {sum:e}", x * y + x);
         }
     }
 }

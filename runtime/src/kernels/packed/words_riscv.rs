@@ -57,3 +57,40 @@ pub(super) fn normalized((mut x, mut exponent): (u32, u32)) -> (u32, u32) {
     }
     (x, exponent)
 }
+
+/// The product of mantissas whose highest bits are set, rounded, as a float without its sign: what it is to have as exponent, as it
+/// is stored, is one less than that of a product from 2 on.
+#[inline(always)]
+pub(super) fn product(a: u32, b: u32, exponent: u32) -> u32 {
+    let product;
+    // SAFETY: registers alone.
+    unsafe {
+        asm!(
+            "mulhu {x}, {a}, {b}
+             bltz {x}, 2f
+             addi {x}, {x}, 0x40
+             slli {t}, {x}, 25
+             srli {x}, {x}, 7
+             addi {e}, {e}, -1
+             bnez {t}, 4f
+             j 3f
+             2: addi {x}, {x}, 0x80
+             slli {t}, {x}, 24
+             srli {x}, {x}, 8
+             bnez {t}, 4f",
+            // A tie, if there is no lower half.
+            "3: mul {t}, {a}, {b}
+             bnez {t}, 4f
+             andi {x}, {x}, -2
+             4: slli {e}, {e}, 23
+             add {x}, {x}, {e}",
+            a = in(reg) a,
+            b = in(reg) b,
+            x = out(reg) product,
+            e = inout(reg) exponent => _,
+            t = out(reg) _,
+            options(pure, nomem, nostack),
+        );
+    }
+    product
+}
