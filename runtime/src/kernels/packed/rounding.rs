@@ -140,3 +140,37 @@ impl<const LIMIT: i32, const POINT: u32> Steps<LIMIT, POINT> {
 fn asked(x: f32, limit: i32) -> i32 {
     round_clamped(x, limit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::conformance::Random;
+
+    /// Elements of a vector with this largest magnitude: any, and such as are within some last places of the middle of two steps.
+    fn element(random: &mut Random, largest: f32, limit: i32) -> f32 {
+        let step = largest / limit as f32;
+        let x = match random.within(0, 2) {
+            0 => random.float() % largest,
+            _ => (random.within(-limit, limit - 1) as f32 + 0.5) * step,
+        };
+        let near = f32::from_bits(x.to_bits().saturating_add_signed(random.within(-3, 3)));
+        if near.abs() <= largest { near } else { largest }
+    }
+
+    #[test]
+    fn roundings_are_those_of_the_definition() {
+        let mut random = Random::new(3);
+        for _ in 0..2_000_000 {
+            let bits = 0x0e00_0000 + (random.bits() % 0x7100_0000);
+            let largest = f32::from_bits(if random.within(0, 1) == 0 { bits } else { bits & 0x7ff0_0000 });
+            let (_, inverse) = step_of(largest);
+            let x = element(&mut random, largest, 127);
+            let found = Steps::of_int8(inverse).rounded(x);
+            assert_eq!(found, round_clamped(x * inverse, 127), "{x:e} of {largest:e}");
+            let (_, inverse) = wide_step_of(largest);
+            let x = element(&mut random, largest, WIDE_MAX);
+            let found = Steps::of_two_digits(inverse).rounded(x);
+            assert_eq!(found, round_clamped(x * inverse, WIDE_MAX), "{x:e} of {largest:e}, two digits");
+        }
+    }
+}

@@ -10,6 +10,7 @@ pub(super) fn nearest(x: u32) -> u32 {
 
 /// A mantissa shifted until its highest bit is set, of at most 24 bits from the highest on, and its exponent. Bisected: these cores
 /// count no zeros.
+#[cfg(not(target_arch = "arm"))]
 #[inline(always)]
 pub(super) fn normalized(x: (u32, u32)) -> (u32, u32) {
     let shifted = |by: u32, (x, e): (u32, u32)| if x >> (32 - by) == 0 { (x << by, e - by) } else { (x, e) };
