@@ -144,6 +144,19 @@ impl<'a> MatrixI8<'a> {
         blocks.zip(self.scale.as_chunks().0)
     }
 
+    /// The packed weights of `N` row blocks from `block` on, each [`MatrixI8::stride`] bytes after the one before, and what lies
+    /// between them.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn neighbours<const N: usize>(&self, block: usize) -> &'a [i8] {
+        &self.data[block * self.stride..][..(N - 1) * self.stride + self.steps() * 64]
+    }
+
+    /// Bytes from the beginning of a row block to that of the next.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// The row scales of `N` row blocks from `block` on.
     pub fn block_scales<const N: usize>(&self, block: usize) -> &'a [[f32; LANES]; N] {
         self.scale.as_chunks().0[block..].first_chunk().expect("the caller's blocks are there")

@@ -82,7 +82,8 @@ impl Run<'_> {
         let cpu = children_cpu_time().zip(cpu_start).map(|(end, start)| end.saturating_sub(start));
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(said.trim().trim_start_matches("error: ").to_owned());
+            let reason = said.trim().trim_start_matches("error: ");
+            return Err(if reason.is_empty() { output.status.to_string() } else { reason.to_owned() });
         }
         let said: serde_json::Value =
             serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;

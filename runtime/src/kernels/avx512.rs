@@ -19,6 +19,7 @@ use super::{Activation, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
+use core::hint::black_box;
 use core::ops::Range;
 
 vector_backend! {
@@ -193,31 +194,38 @@ for_avx512! {
         // Eight sums wait for no product, and keep long rows coming: 768 columns from L3 at 15.7 GB/s, with four
         // 14.9. Between, four: 288 columns at 23.3 GB/s, with eight 20.8.
         let eight = T == 1 && !(32..128).contains(&matrix.steps());
+        let starts = starts(matrix.stride());
         let mut block = blocks.start;
         while block < blocks.end {
             block += match blocks.end - block {
-                8.. if eight => vector_i8::<8, T>(matrix, x, block, out),
-                4.. => vector_i8::<4, T>(matrix, x, block, out),
-                2..4 => vector_i8::<2, T>(matrix, x, block, out),
-                _ => vector_i8::<1, T>(matrix, x, block, out),
+                8.. if eight => vector_i8::<8, T>(matrix, &starts, x, block, out),
+                4.. => vector_i8::<4, T>(matrix, &starts, x, block, out),
+                2..4 => vector_i8::<2, T>(matrix, &starts, x, block, out),
+                _ => vector_i8::<1, T>(matrix, &starts, x, block, out),
             };
         }
+    }
+
+    /// Where each of eight row blocks begins. The compiler must not know by which factors: it would add the distance to an
+    /// address before every load, 12 of 44 instructions of a step, where these take one register and one of four others.
+    #[inline]
+    fn starts(stride: usize) -> [usize; 8] {
+        let [three, five, seven] = black_box([3, 5, 7]).map(|factor| factor * stride);
+        [0, stride, 2 * stride, three, 4 * stride, five, 2 * three, seven]
     }
 
     /// `R` row blocks × `T` tokens.
     #[inline]
     fn vector_i8<const R: usize, const T: usize>(
         matrix: &MatrixI8<'_>,
+        starts: &[usize; 8],
         x: &Activations<'_>,
         block: usize,
         out: &mut Columns<'_>,
     ) -> usize {
         // Loops instead of `array::from_fn`, which would call its closure: it is not compiled for these features.
-        let steps = matrix.steps();
-        let mut weights: [&[[i8; 64]]; R] = [&[]; R];
-        for r in 0..R {
-            weights[r] = &matrix.block(block + r).as_chunks().0[..steps];
-        }
+        let (steps, weights) = (matrix.steps(), matrix.neighbours::<R>(block));
+        let (weights, next) = (weights.as_ptr(), weights.as_ptr().wrapping_add(R * matrix.stride()));
         let mut columns: [&[[i8; 4]]; T] = [&[]; T];
         let mut sums = [[_mm512_setzero_si512(); T]; R];
         for t in 0..T {
@@ -231,9 +239,11 @@ for_avx512! {
         for step in 0..steps {
             for r in 0..R {
                 if T == 1 {
-                    prefetch(weights[r], step + R * steps);
+                    prefetch(next.wrapping_add(starts[r] + 64 * step));
                 }
-                let w = _mm512_xor_si512(load(&weights[r][step]), flip);
+                // SAFETY: step `step` of the `steps` of one of `R` row blocks.
+                let w: &[i8; 64] = unsafe { &*weights.add(starts[r] + 64 * step).cast() };
+                let w = _mm512_xor_si512(load(w), flip);
                 for t in 0..T {
                     sums[r][t] = _mm512_dpbusd_epi32(sums[r][t], w, broadcast(columns[t][step]));
                 }
@@ -336,7 +346,7 @@ for_avx512! {
         for step in first..first + steps {
             let [x_low, x_high] = [broadcast(x[step][0]), broadcast(x[step][1])];
             for r in 0..R {
-                prefetch(weights[r], step + R * weights[r].len());
+                prefetch(weights[r].as_ptr().wrapping_add(step + R * weights[r].len()));
                 let w = load(&weights[r][step]);
                 low[r] = _mm512_dpbusd_epi32(low[r], _mm512_and_si512(w, low_mask), x_low);
                 high[r] = _mm512_dpbusd_epi32(high[r], _mm512_and_si512(w, high_mask), x_high);
@@ -469,16 +479,16 @@ for_avx512! {
         }
     }
 
-    /// Asks for step `step` of the stream that `weights` begins: the same place in the row blocks taken next, and after
-    /// the last ones the beginning of the next matrix of the file, or whatever stands there: nothing is read.
+    /// Asks for a step of the row blocks taken next, and after the last ones the beginning of the next matrix of the file, or
+    /// whatever stands there: nothing is read.
     ///
     /// The hardware's own prefetchers stop at every page of 4 KiB, which is where a block of a few hundred columns
     /// ends. One core, 59 MB of int4 from L3: 9.5 GB/s without, 12.0 at 1 to 8 KiB ahead, 13.2 here, 14.3 reading
     /// alone. Into L2 only (`T1`): the same. `NTA`: 5 GB/s, because what does not pass through L2 never gets into an
     /// L3 that holds what L2 evicts.
     #[inline]
-    fn prefetch<T>(weights: &[[T; 64]], step: usize) {
-        _mm_prefetch::<_MM_HINT_T0>(weights.as_ptr().wrapping_add(step).cast());
+    fn prefetch<T>(step: *const T) {
+        _mm_prefetch::<_MM_HINT_T0>(step.cast());
     }
 
     #[inline]

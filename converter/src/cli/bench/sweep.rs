@@ -7,7 +7,7 @@ use crate::bench::report::Variant;
 use crate::cli::failure::Failure;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use whit::kernels::Backend;
 
 /// Measures the file: in full with the first number of threads and the first backend, then the speed with the others.
@@ -84,10 +84,11 @@ fn child(
     for depth in measure.context.iter().filter(|_| full) {
         option("context", depth.to_string());
     }
-    let output = match command.arg("--").arg(file).output() {
-        Err(error) if is_foreign(&error) => return in_this_process(file, measure, threads, backend, full),
-        output => output.map_err(|error| Failure::Failed(format!("a process cannot be started: {error}")))?,
-    };
+    let started = command.arg("--").arg(file).output();
+    if is_foreign(&started) {
+        return in_this_process(file, measure, threads, backend, full);
+    }
+    let output = started.map_err(|error| Failure::Failed(format!("a process cannot be started: {error}")))?;
     if !output.status.success() {
         return Err(Failure::Reported);
     }
@@ -96,14 +97,16 @@ fn child(
 }
 
 /// Whether the system does not know how to start a program that runs all the same: an emulator runs it.
-fn is_foreign(error: &io::Error) -> bool {
+fn is_foreign(started: &io::Result<Output>) -> bool {
     #[cfg(unix)]
-    {
-        error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32)
+    match started {
+        Err(error) => error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32),
+        // What `posix_spawn` may say instead (POSIX.1-2017), and does where an emulator copies memory that parent and child share.
+        Ok(output) => output.status.code() == Some(127),
     }
     #[cfg(not(unix))]
     {
-        let _ = error;
+        let _ = started;
         false
     }
 }
@@ -144,8 +147,11 @@ mod tests {
             [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, 0xff, 0xff, 1, 0, 0, 0], &[0; 40]].concat();
         std::fs::write(&program, header).expect("written");
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("made a program");
-        let start = |program: &Path| Command::new(program).output().expect_err("it is no program");
+        let start = |program: &Path| Command::new(program).output();
         assert!(is_foreign(&start(&program)));
         assert!(!is_foreign(&start(&folder.path().join("none"))));
+        let exits = |status: &str| Command::new("sh").args(["-c", status]).output();
+        assert!(is_foreign(&exits("exit 127")));
+        assert!(!is_foreign(&exits("exit 1")));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Step by step, with quantized queries, scores and weights in memory that all heads share, finding and checking every
 //! step's operands takes more instructions than the operands themselves where heads are narrow or the context is
-//! short: a token of stories260K behind 64 others took 188 thousand so, and takes 132 thousand since it is in one piece.
+//! short: a token of stories260K behind 64 others took 188 thousand so, and takes 128 thousand in one piece.
 #![allow(unsafe_code, reason = "vector loads and stores")]
 
 use super::floats::{put_digits, quantize_row, weigh};
@@ -104,36 +104,60 @@ fn zeroed<T: bytemuck::Zeroable>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
 for_avx512! {
     /// See [`Kernels::attend_head`](crate::kernels::Kernels::attend_head).
     pub(super) fn attend_head(span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) {
-        let (width, lines) = (span.width(), span.positions().div_ceil(LINE));
-        let [mut first, mut second] = [Room::EMPTY; MOST];
-        let mut queries = [Query::new(&mut first, lines), Query::new(&mut second, lines)];
-        // Every query's step before any query's next, for within a query each waits for the one before.
-        for (elements, query) in span.queries.chunks_exact(width).zip(&mut queries) {
-            score(span, elements, query.scores);
-        }
-        for (softmax, query) in softmax.iter_mut().zip(&mut queries) {
-            weights(span, softmax, query);
-        }
-        for ((out, softmax), query) in out.chunks_exact_mut(width).zip(softmax).zip(&queries) {
-            add_values(span, query, softmax.correction, out);
+        match softmax {
+            [softmax] => attend([softmax], span, out),
+            [first, second] => attend([first, second], span, out),
+            _ => {}
         }
     }
 
-    /// A query's products with all keys, in whole blocks of 16.
+    /// Every query's step before any query's next, for within a query each waits for the one before; keys and values are
+    /// loaded once for all.
     #[inline]
-    fn score(span: &HeadSpan<'_>, query: &[f32], scores: &mut [[[f32; LANES]; LINE / LANES]]) {
-        let mut line = [[0; LINE]];
-        let mut x = Digits { data: &mut line, total: 0, scale: 0.0 };
-        quantize_row(query, x.row());
-        let (start, scale) = (_mm512_set1_epi32(x.total.wrapping_mul(-128)), _mm512_set1_ps(x.scale));
-        let (x, flip) = (x.steps(span.keys.steps()), _mm512_set1_epi8(-128));
-        for ((weights, row_scale), scores) in span.keys.blocks().zip(scores.as_flattened_mut()) {
-            let mut sum = start;
-            for (weights, x) in weights.as_chunks::<64>().0.iter().zip(x) {
-                sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(load_i32(weights), flip), broadcast(*x));
+    fn attend<const N: usize>(softmax: [&mut Softmax; N], span: &HeadSpan<'_>, out: &mut [f32]) {
+        let lines = span.positions().div_ceil(LINE);
+        let mut rooms = [const { Room::EMPTY }; N];
+        let mut queries = rooms.each_mut().map(|room| Query::new(room, lines));
+        score(span, &mut queries);
+        let mut corrections = [_mm512_setzero_ps(); N];
+        for (i, softmax) in softmax.into_iter().enumerate() {
+            weights(span, softmax, &mut queries[i]);
+            corrections[i] = _mm512_set1_ps(softmax.correction);
+        }
+        add_values(span, &queries, corrections, out);
+    }
+
+    /// The queries' products with all keys, in whole blocks of 16.
+    #[inline]
+    fn score<const N: usize>(span: &HeadSpan<'_>, queries: &mut [Query<'_>; N]) {
+        let (mut starts, mut scales) = ([_mm512_setzero_si512(); N], [_mm512_setzero_ps(); N]);
+        let mut x = [[[0; 4]; N]; LINE / 4];
+        for (i, elements) in span.queries.chunks_exact(span.width()).enumerate().take(N) {
+            let mut line = [[0; LINE]];
+            let mut digits = Digits { data: &mut line, total: 0, scale: 0.0 };
+            quantize_row(elements, digits.row());
+            (starts[i], scales[i]) =
+                (_mm512_set1_epi32(digits.total.wrapping_mul(-128)), _mm512_set1_ps(digits.scale));
+            for (x, digits) in x.iter_mut().zip(digits.steps(LINE / 4)) {
+                x[i] = *digits;
             }
-            let scale = _mm512_mul_ps(load(row_scale), scale);
-            store(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), scores);
+        }
+        let flip = _mm512_set1_epi8(-128);
+        let mut scores = queries.each_mut().map(|query| query.scores.as_flattened_mut().iter_mut());
+        for (weights, row_scale) in span.keys.blocks() {
+            let mut sums = starts;
+            for (weights, x) in weights.as_chunks::<64>().0.iter().zip(&x) {
+                let weights = _mm512_xor_si512(load_i32(weights), flip);
+                for i in 0..N {
+                    sums[i] = _mm512_dpbusd_epi32(sums[i], weights, broadcast(x[i]));
+                }
+            }
+            let row_scale = load(row_scale);
+            for i in 0..N {
+                let scale = _mm512_mul_ps(row_scale, scales[i]);
+                let Some(out) = scores[i].next() else { return };
+                store(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[i]), scale), out);
+            }
         }
     }
 
@@ -159,45 +183,59 @@ for_avx512! {
 
     /// The products of both digits with all values, added to what the spans before left.
     #[inline]
-    fn add_values(span: &HeadSpan<'_>, query: &Query<'_>, correction: f32, out: &mut [f32]) {
-        let Query { high, low, .. } = query;
-        let (values, correction) = (&span.values, _mm512_set1_ps(correction));
-        let (high_x, low_x) = (high.steps(values.steps()), low.steps(values.steps()));
-        for ((weights, row_scale), out) in values.blocks().zip(out.chunks_mut(LANES)) {
-            let weights = weights.as_chunks::<64>().0;
-            let mut sums = [
-                [_mm512_set1_epi32(high.total.wrapping_mul(-128)), _mm512_set1_epi32(low.total.wrapping_mul(-128))],
-                [_mm512_setzero_si512(); 2],
-            ];
+    fn add_values<const N: usize>(
+        span: &HeadSpan<'_>,
+        queries: &[Query<'_>; N],
+        corrections: [__m512; N],
+        out: &mut [f32],
+    ) {
+        let (values, width) = (&span.values, span.width());
+        let steps = values.steps();
+        let x = queries.each_ref().map(|query| [query.high.steps(steps), query.low.steps(steps)]);
+        for (block, (weights, row_scale)) in values.blocks().enumerate() {
+            let weights = &weights.as_chunks::<64>().0[..steps];
             // Two steps at a time: each product waits for the one before it.
-            let ((weights, odd_weights), (high_x, odd_high), (low_x, odd_low)) =
-                (weights.as_chunks::<2>(), high_x.as_chunks::<2>(), low_x.as_chunks::<2>());
-            for ((weights, high_x), low_x) in weights.iter().zip(high_x).zip(low_x) {
-                for i in 0..2 {
-                    sums[i] = add_products(sums[i], &weights[i], high_x[i], low_x[i]);
-                }
+            let mut sums = [[[_mm512_setzero_si512(); 2]; N]; 2];
+            for i in 0..N {
+                sums[0][i] = [&queries[i].high, &queries[i].low]
+                    .map(|digit| _mm512_set1_epi32(digit.total.wrapping_mul(-128)));
             }
-            if let ([weights], [high_x], [low_x]) = (odd_weights, odd_high, odd_low) {
-                sums[1] = add_products(sums[1], weights, *high_x, *low_x);
+            for step in 0..steps / 2 {
+                sums[0] = add_products(sums[0], &weights[2 * step], &x, 2 * step);
+                sums[1] = add_products(sums[1], &weights[2 * step + 1], &x, 2 * step + 1);
+            }
+            if steps % 2 == 1 {
+                sums[0] = add_products(sums[0], &weights[steps - 1], &x, steps - 1);
             }
             let row_scale = load(row_scale);
-            let mut results = [_mm512_setzero_ps(); 2];
-            for (i, digit) in [high, low].into_iter().enumerate() {
-                let scale = _mm512_mul_ps(row_scale, _mm512_set1_ps(digit.scale));
-                results[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(sums[0][i], sums[1][i])), scale);
+            for i in 0..N {
+                let mut results = [_mm512_setzero_ps(); 2];
+                for (digit, scale) in [queries[i].high.scale, queries[i].low.scale].into_iter().enumerate() {
+                    let sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[0][i][digit], sums[1][i][digit]));
+                    results[digit] = _mm512_mul_ps(sum, _mm512_mul_ps(row_scale, _mm512_set1_ps(scale)));
+                }
+                let own = i * width + block * LANES..(i * width + block * LANES + LANES).min((i + 1) * width);
+                let Some(out) = out.get_mut(own) else { return };
+                let before = _mm512_mul_ps(sixteen(out, 0), corrections[i]);
+                store(_mm512_add_ps(before, _mm512_add_ps(results[0], results[1])), out);
             }
-            let before = _mm512_mul_ps(sixteen(out, 0), correction);
-            store(_mm512_add_ps(before, _mm512_add_ps(results[0], results[1])), out);
         }
     }
 
-    /// `sums` of both digits' products and one step's more.
+    /// `sums` of both digits' products of every query, and one step's more.
     #[inline]
-    fn add_products(sums: [__m512i; 2], weights: &[i8; 64], high: [i8; 4], low: [i8; 4]) -> [__m512i; 2] {
+    fn add_products<const N: usize>(
+        mut sums: [[__m512i; 2]; N],
+        weights: &[i8; 64],
+        x: &[[&[[i8; 4]]; 2]; N],
+        step: usize,
+    ) -> [[__m512i; 2]; N] {
         let weights = _mm512_xor_si512(load_i32(weights), _mm512_set1_epi8(-128));
-        [
-            _mm512_dpbusd_epi32(sums[0], weights, broadcast(high)),
-            _mm512_dpbusd_epi32(sums[1], weights, broadcast(low)),
-        ]
+        for i in 0..N {
+            for digit in 0..2 {
+                sums[i][digit] = _mm512_dpbusd_epi32(sums[i][digit], weights, broadcast(x[i][digit][step]));
+            }
+        }
+        sums
     }
 }
