@@ -1,8 +1,8 @@
 //! Results from exact sums on cores without an FPU, with integers: a conversion and two multiplications of floats, where
 //! functions for them would take twice as many instructions.
 //!
-//! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and no
-//! rounding may be a tie or carries into the exponent; all else as [`scalar`] has it. So of a product the upper half is enough.
+//! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and
+//! its rounding may be no tie and carries not into the exponent; all else as [`scalar`] has it.
 
 use super::words::{self, normalized};
 use crate::kernels::scalar;

@@ -99,7 +99,7 @@ pub(super) fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     }
     for x in rest.chunks(LANES) {
         for (lane, &x) in lanes.iter_mut().zip(x) {
-            *lane = *lane + f(x);
+            *lane += f(x);
         }
     }
     fold(lanes)
