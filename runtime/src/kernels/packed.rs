@@ -25,7 +25,7 @@ mod rows;
 mod rows;
 mod softmax;
 mod stream;
-#[cfg_attr(target_arch = "riscv32", path = "packed/words_riscv.rs")]
+#[cfg_attr(all(target_arch = "riscv32", target_feature = "m"), path = "packed/words_riscv.rs")]
 mod words;
 
 use super::lanes::{self, Softmax};
