@@ -70,7 +70,7 @@ limits() { # At most so many instructions for a product, whole calls of matrix Ã
     case $1 in
     mps2-*) limit='dsp int8 0 1.75 dsp int4 32 1.60' ;;
     microbit) limit='packed int8 0 4.80 packed int4 32 3.55' ;;
-    virt) limit='packed int8 0 4.35 packed int4 32 3.40' ;;
+    virt) limit='packed int8 0 4.10 packed int4 32 3.20' ;;
     esac
     awk -v limit="$limit" '
         BEGIN { for (n = split(limit, l, " "); n > 0; n -= 4) most[l[n - 3] l[n - 2] l[n - 1]] = l[n] }

@@ -34,8 +34,12 @@ BACKENDS = {
     "dsp": (CORTEX_M, r"\bdsp::rows::units_(i[48])\b", ["cortex-m4", "cortex-m7"]),
     "neon": (LINUX, r"(?i:neon\b).*\bmatmul_(i[48])\b", ["cortex-a53", "cortex-a72"]),
     "dotprod": (LINUX, r"(?i:dotprod\b).*\bmatmul_(i[48])\b", ["neoverse-n1"]),
+    # Tiles of many tokens.
+    "dotprod tile": (LINUX, r"\bdotprod::(plain|grouped)\b", ["neoverse-n1", "neoverse-n2", "neoverse-v1"]),
+    "i8mm tile": (LINUX, r"\bi8mm::(plain|grouped)\b", ["neoverse-n2", "neoverse-v1"]),
 }
-FEATURES = {CORTEX_M: "+dsp", LINUX: "+dotprod"}
+WEIGHTS = {"i8": "int8", "i4": "int4", "plain": "int8", "grouped": "int4"}
+FEATURES = {CORTEX_M: "+dsp", LINUX: "+dotprod,+i8mm"}
 
 CONDITIONS = "eq|ne|cs|cc|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le"
 BRANCH = re.compile(rf"(?:b\.?(?:{CONDITIONS})(?:\.[nw])?|cbn?z|tbn?z)\s.*?0x([0-9a-f]+) <")
@@ -77,8 +81,8 @@ def innermost_loops(instructions):
 
 
 def products(loop):
-    """Products of bytes: 2 for each `smlad`, 16 for each `sdot`, 8 for each multiplication to i16."""
-    each = {r"smlad\s": 2, r"sdot\s": 16, r"sm(ul|la)l2?\s+v\d+\.8h": 8}
+    """Products of bytes: 2 for each `smlad`, 16 for each `sdot`, 32 for each `smmla`, 8 for each multiplication to i16."""
+    each = {r"smlad\s": 2, r"sdot\s": 16, r"smmla\s": 32, r"sm(ul|la)l2?\s+v\d+\.8h": 8}
     return sum(count for text in loop for pattern, count in each.items() if re.match(pattern, text))
 
 
@@ -101,18 +105,19 @@ def by_the_manual(loop):
 def loops(backend):
     """Of each encoding the innermost loop with most products."""
     target, name, _ = BACKENDS[backend]
+    best = {}
     for function, instructions in DISASSEMBLED[target]:
         found = re.search(name, function)
         if found:
-            loop = max(innermost_loops(instructions), key=lambda loop: (products(loop), -len(loop)))
-            yield found[1].replace("i", "int"), loop
+            best.setdefault(WEIGHTS[found[1]], []).extend(innermost_loops(instructions))
+    return {weights: max(loops, key=lambda loop: (products(loop), -len(loop))) for weights, loops in best.items()}
 
 
 def main():
     print("| product | core | instructions | cycles | products | cycles for each |")
     print("|---|---|---:|---:|---:|---:|")
     for backend, (target, _, cores) in BACKENDS.items():
-        found = dict(loops(backend))
+        found = loops(backend)
         if sorted(found) != ["int4", "int8"]:
             sys.exit(f"{backend}: expected the loops of int4 and int8, found {sorted(found)}")
         for weights, loop in sorted(found.items(), reverse=True):

@@ -22,7 +22,7 @@ mod log;
 pub(crate) mod round;
 mod sqrt;
 #[cfg(test)]
-mod sweep;
+pub(crate) mod sweep;
 pub(crate) mod table;
 mod trig;
 

@@ -14,7 +14,7 @@ use super::Simd128;
 #[cfg(target_arch = "x86_64")]
 use super::{Amx, Avx2, Avx512};
 #[cfg(target_arch = "aarch64")]
-use super::{DotProd, Neon};
+use super::{DotProd, I8mm, Neon};
 
 /// Work that is compiled once for each backend.
 pub trait WithKernels {
@@ -57,6 +57,9 @@ pub enum Backend {
     /// AArch64 with the dot-product instructions.
     #[cfg(target_arch = "aarch64")]
     DotProd(DotProd),
+    /// AArch64 with the matrix instructions, beside those for dot products.
+    #[cfg(target_arch = "aarch64")]
+    I8mm(I8mm),
     /// WebAssembly with vectors.
     #[cfg(target_feature = "simd128")]
     Simd128(Simd128),
@@ -75,7 +78,8 @@ impl Backend {
         let vector =
             [Avx2::new().map(Self::Avx2), Avx512::new().map(Self::Avx512), Amx::new().map(Self::Amx)];
         #[cfg(target_arch = "aarch64")]
-        let vector = [Neon::new().map(Self::Neon), DotProd::new().map(Self::DotProd)];
+        let vector =
+            [Neon::new().map(Self::Neon), DotProd::new().map(Self::DotProd), I8mm::new().map(Self::I8mm)];
         #[cfg(whit_neon32)]
         let vector = [Neon32::new().map(Self::Neon32)];
         #[cfg(whit_dsp)]
@@ -139,6 +143,8 @@ impl Backend {
             Self::Neon(kernels) => work.call(kernels),
             #[cfg(target_arch = "aarch64")]
             Self::DotProd(kernels) => work.call(kernels),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm(kernels) => work.call(kernels),
             #[cfg(target_feature = "simd128")]
             Self::Simd128(kernels) => work.call(kernels),
         }

@@ -205,12 +205,23 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
     /// The first `steps` steps of each token, and the padding up to 16 columns.
     #[inline(always)]
     pub(super) fn quads(&self, steps: usize) -> [Quads<'a>; T] {
+        let (stride, steps) = (self.x.stride(), steps.next_multiple_of(4));
         let mut quads: [Quads<'a>; T] = [&[]; T];
-        for (t, quads) in quads.iter_mut().enumerate() {
-            *quads =
-                &self.x.row(self.token + t).data[self.start..].as_chunks().0[..steps.next_multiple_of(4)];
+        // All rows have one length, which is asked for once.
+        let rows = self.x.data()[self.token * stride..][..T * stride].chunks_exact(stride);
+        for (quads, row) in quads.iter_mut().zip(rows) {
+            *quads = &row[self.start..].as_chunks().0[..steps];
         }
         quads
+    }
+
+    /// The first `groups` groups of `Q` steps of each token.
+    #[inline(always)]
+    pub(super) fn groups<const Q: usize>(&self, groups: usize) -> [&'a [[[i8; 4]; Q]]; T] {
+        self.quads(groups * Q).map(
+            #[inline(always)]
+            |quads| quads.as_chunks().0,
+        )
     }
 
     /// `−8 Σ x` over each of the first `groups` groups of `Q` steps.

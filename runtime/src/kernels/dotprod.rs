@@ -9,12 +9,12 @@
 //! instruction, scheduled by the compiler as its own.
 #![allow(unsafe_code, reason = "instructions without memory, and the calls that enter the instruction set")]
 
-use super::Kernels;
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::quarters::{Multiply, Quarters, Sums, on_quarters, sums_of};
+use super::quarters::{Multiply, Quarters, Sums, on_quarters, pair, sums_of};
 use super::quarters::{bytes, nibbles};
 use super::sources::{Grouped, Packed};
+use super::{I8mm, Kernels};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
@@ -39,6 +39,12 @@ vector_backend! {
 const TOKENS: usize = 4;
 
 impl DotProd {
+    /// The proof that is part of another.
+    #[inline(always)]
+    pub(super) fn within(_: I8mm) -> Self {
+        Self(())
+    }
+
     /// Adds the products of the four columns in lane `LANE`.
     #[inline(always)]
     fn add_four<const LANE: i32, const P: usize>(
@@ -76,6 +82,7 @@ impl Multiply for DotProd {
     type Columns = int8x16_t;
     type Bytes = Sums;
     type Nibbles = Sums;
+    type Offset = int32x4_t;
 
     #[inline(always)]
     fn columns(self, x: int8x16_t) -> int8x16_t {
@@ -101,8 +108,20 @@ impl Multiply for DotProd {
     }
 
     #[inline(always)]
-    fn no_nibbles(self, offset: i32) -> Sums {
-        sums_of(&[offset; LANES])
+    fn offset(self, value: i32) -> int32x4_t {
+        // SAFETY: `self` proves NEON; no memory is touched.
+        unsafe { vdupq_n_s32(value) }
+    }
+
+    #[inline(always)]
+    fn offset_of(self, sums: [i16; 2]) -> int32x4_t {
+        // SAFETY: `self` proves NEON; no memory is touched.
+        unsafe { vmulq_n_s32(vpaddlq_s16(vreinterpretq_s16_s32(vdupq_n_s32(pair(sums)))), -8) }
+    }
+
+    #[inline(always)]
+    fn no_nibbles(self, offset: int32x4_t) -> Sums {
+        [offset; 4]
     }
 
     #[inline(always)]
@@ -111,7 +130,7 @@ impl Multiply for DotProd {
     }
 
     #[inline(always)]
-    fn add_scaled(self, sums: &mut Sums, nibbles: &Sums, _: i32, scales: [int16x8_t; 2]) {
+    fn add_scaled(self, sums: &mut Sums, nibbles: &Sums, _: int32x4_t, scales: [int16x8_t; 2]) {
         for half in 0..2 {
             let i = 2 * half;
             // SAFETY: `self` proves NEON; no memory is touched.

@@ -507,9 +507,13 @@ pub fn weights_i8(
     for (weight, s) in scores.iter_mut().zip(value_scale) {
         *weight *= s;
     }
-    let largest = max_by(scores, identity);
-    let (scale, inverse) = wide_step_of(largest);
-    let weights = &*scores;
+    wide_weights(scores, skip, query, out);
+}
+
+/// The last step of [`weights_i8`]: both digits of the weights.
+#[inline(always)]
+pub(super) fn wide_weights(weights: &[f32], skip: usize, query: usize, out: &mut ActivationsMut<'_>) {
+    let (scale, inverse) = wide_step_of(max_by(weights, identity));
     out.fill(
         2 * query,
         [scale * 255.0, scale],

@@ -33,6 +33,8 @@ pub mod dsp;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod features;
 pub mod head;
+#[cfg(target_arch = "aarch64")]
+pub mod i8mm;
 pub mod lanes;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
@@ -66,6 +68,8 @@ pub use dotprod::DotProd;
 #[cfg(whit_dsp)]
 pub use dsp::Dsp;
 pub use head::HeadSpan;
+#[cfg(target_arch = "aarch64")]
+pub use i8mm::I8mm;
 use lanes::Softmax;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;

@@ -14,7 +14,7 @@
 use super::Kernels;
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::quarters::{Multiply, Quarters, Sums, on_quarters, sums_of};
+use super::quarters::{Multiply, Quarters, Sums, on_quarters, pair, sums_of};
 use super::quarters::{bytes, nibbles};
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
@@ -48,6 +48,7 @@ impl Multiply for Neon {
     type Bytes = [int32x4_t; 8];
     /// Four lanes for each row.
     type Nibbles = [int16x8_t; 8];
+    type Offset = int16x8_t;
 
     #[inline(always)]
     fn columns(self, x: int8x16_t) -> Self::Columns {
@@ -104,7 +105,23 @@ impl Multiply for Neon {
     }
 
     #[inline(always)]
-    fn no_nibbles(self, _: i32) -> Self::Nibbles {
+    fn offset(self, value: i32) -> int16x8_t {
+        // SAFETY: `self` proves NEON; no memory is touched.
+        unsafe { vdupq_n_s16(value as i16) }
+    }
+
+    #[inline(always)]
+    fn offset_of(self, sums: [i16; 2]) -> int16x8_t {
+        // SAFETY: `self` proves NEON; no memory is touched.
+        unsafe {
+            let sums = vpaddlq_s16(vreinterpretq_s16_s32(vdupq_n_s32(pair(sums))));
+            let each = vreinterpretq_s16_s32(vmulq_n_s32(sums, -8));
+            vuzp1q_s16(each, each)
+        }
+    }
+
+    #[inline(always)]
+    fn no_nibbles(self, _: int16x8_t) -> Self::Nibbles {
         // SAFETY: `self` proves NEON; no memory is touched.
         unsafe { [vdupq_n_s16(0); 8] }
     }
@@ -131,13 +148,13 @@ impl Multiply for Neon {
     }
 
     #[inline(always)]
-    fn add_scaled(self, sums: &mut Sums, nibbles: &Self::Nibbles, offset: i32, scales: [int16x8_t; 2]) {
+    fn add_scaled(self, sums: &mut Sums, nibbles: &Self::Nibbles, offset: int16x8_t, scales: [int16x8_t; 2]) {
         for half in 0..2 {
             let (n, i) = (&nibbles[4 * half..][..4], 2 * half);
             // SAFETY: `self` proves NEON; no memory is touched.
             unsafe {
                 let rows = vpaddq_s16(vpaddq_s16(n[0], n[1]), vpaddq_s16(n[2], n[3]));
-                let rows = vaddq_s16(rows, vdupq_n_s16(offset as i16));
+                let rows = vaddq_s16(rows, offset);
                 sums[i] = vmlal_s16(sums[i], vget_low_s16(rows), vget_low_s16(scales[half]));
                 sums[i + 1] = vmlal_high_s16(sums[i + 1], rows, scales[half]);
             }

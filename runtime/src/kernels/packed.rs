@@ -10,20 +10,29 @@
 //!
 //! The idea is known for narrower numbers (MCU-MixQ, arXiv 2407.18267). int8 gains nothing from it: a product fills the half.
 
+mod exp;
 #[cfg_attr(target_arch = "arm", path = "packed/finish_thumb.rs")]
 mod finish;
+mod floats;
+mod gates;
+mod norm;
+mod rounding;
 #[cfg(not(target_arch = "arm"))]
 #[path = "packed/plain.rs"]
 mod rows;
 #[cfg(target_arch = "arm")]
 #[path = "packed/thumb.rs"]
 mod rows;
+mod softmax;
 mod stream;
+#[cfg_attr(all(target_arch = "riscv32", target_feature = "m"), path = "packed/words_riscv.rs")]
+mod words;
 
-use super::Kernels;
+use super::lanes::{self, Softmax};
 use super::scalar::Scalar;
+use super::{Activation, Kernels, Pairing};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
 use finish::finish;
 use rows::Int8;
@@ -96,6 +105,65 @@ impl Kernels for Packed {
             }
         }
     }
+
+    fn quantize(self, x: &[f32], token: usize, out: &mut ActivationsMut<'_>) {
+        rounding::quantize(x, token, out);
+    }
+
+    fn quantize_wide(self, x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
+        rounding::quantize_wide(x, vector, out);
+    }
+
+    fn quantize_each(self, x: &[f32], put: impl FnMut(usize, [i8; LANES])) -> f32 {
+        rounding::quantize_each(x, put)
+    }
+
+    fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+        norm::rms_norm(x, weight, epsilon, out);
+    }
+
+    fn rotate(self, heads: &mut [f32], width: usize, cos: &[f32], sin: &[f32], pairing: Pairing) {
+        floats::rotate(heads, width, cos, sin, pairing);
+    }
+
+    fn scale(self, x: &mut [f32], factor: f32) {
+        floats::scale(x, factor);
+    }
+
+    fn activate_gated(self, activation: Activation, gate: &mut [f32], up: &[f32]) {
+        self.activate(activation, gate);
+        floats::multiply(gate, up);
+    }
+
+    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        floats::add_values(sums, softmax, out);
+    }
+
+    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+        let width = out.len() / softmax.len();
+        for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
+            floats::scale(out, 1.0 / softmax.sum);
+        }
+    }
+
+    fn activate(self, activation: Activation, x: &mut [f32]) {
+        match activation {
+            Activation::Silu => x.iter_mut().for_each(|x| *x = gates::silu(*x)),
+            _ => lanes::activate(activation, x),
+        }
+    }
+
+    fn weights_i8(
+        self,
+        scores: &mut [f32],
+        value_scale: &[f32],
+        softmax: &mut Softmax,
+        skip: usize,
+        query: usize,
+        out: &mut ActivationsMut<'_>,
+    ) {
+        softmax::weights_i8(scores, value_scale, softmax, skip, query, out);
+    }
 }
 
 /// The group scales of rows that have none.
@@ -119,4 +187,19 @@ fn sums(out: &mut [f32; LANES], start: usize) -> &mut [i32; LANES] {
         *sums = [0; LANES];
     }
     sums
+}
+
+/// The sign of a float, or the highest bit of a mantissa.
+const SIGN: u32 = 1 << 31;
+
+/// The product of mantissas, rounded to 24 bits from its highest on, which is one of the two upper ones; none if it may be a tie.
+#[inline(always)]
+fn product(a: u32, b: u32) -> Option<u32> {
+    if a.wrapping_mul(b) == 0 { None } else { Some(words::nearest(high(a, b))) }
+}
+
+/// The upper half of a product.
+#[inline(always)]
+fn high(a: u32, b: u32) -> u32 {
+    ((u64::from(a) * u64::from(b)) >> 32) as u32
 }

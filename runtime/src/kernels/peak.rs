@@ -8,7 +8,7 @@ use super::Backend;
 #[cfg(whit_neon32)]
 use super::Neon32;
 #[cfg(target_arch = "aarch64")]
-use super::{DotProd, Neon};
+use super::{DotProd, I8mm, Neon};
 #[cfg(target_arch = "x86_64")]
 use core::{arch::x86_64::*, hint::black_box};
 
@@ -63,6 +63,12 @@ impl RegisterProducts {
                 products: (REPEAT * DotProd::PRODUCTS) as u64,
                 backend,
             }),
+            #[cfg(target_arch = "aarch64")]
+            Backend::I8mm(_) => Some(Self {
+                instructions: "smmla, 2 × 8 × 2",
+                products: (REPEAT * I8mm::PRODUCTS) as u64,
+                backend,
+            }),
         }
     }
 
@@ -84,6 +90,8 @@ impl RegisterProducts {
             Backend::Neon(neon) => neon.multiply_registers(REPEAT),
             #[cfg(target_arch = "aarch64")]
             Backend::DotProd(dotprod) => dotprod.multiply_registers(REPEAT),
+            #[cfg(target_arch = "aarch64")]
+            Backend::I8mm(i8mm) => i8mm.multiply_registers(REPEAT),
         }
     }
 }

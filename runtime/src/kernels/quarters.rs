@@ -22,7 +22,7 @@ pub(super) type Sums = [int32x4_t; 4];
 pub(super) type Quarters = [int8x16_t; 4];
 
 /// Columns of a step that is not there.
-const NONE: Step = [0; 64];
+pub(super) const NONE: Step = [0; 64];
 
 /// The multiplications of a backend. A value proves that the CPU has its features; all methods must be
 /// `#[inline(always)]`, to be compiled for them.
@@ -33,6 +33,8 @@ pub(super) trait Multiply: Copy {
     type Bytes: Copy;
     /// Running sums of products with nibbles (`q + 8`), of 16 rows and up to 32 columns.
     type Nibbles: Copy;
+    /// What takes the excess of `q + 8` off such sums, `−8 Σ x`, in each lane.
+    type Offset: Copy;
 
     /// 16 columns, loaded.
     fn columns(self, x: int8x16_t) -> Self::Columns;
@@ -51,8 +53,14 @@ pub(super) trait Multiply: Copy {
     /// What [`Multiply::add_bytes`] has summed up.
     fn bytes(self, sums: &Self::Bytes) -> Sums;
 
+    /// `−8 Σ x`, given as it is.
+    fn offset(self, value: i32) -> Self::Offset;
+
+    /// `−8 Σ x` of 32 columns, of which each 16 have such a sum: one load, and no core register.
+    fn offset_of(self, sums: [i16; 2]) -> Self::Offset;
+
     /// No products yet, but `offset` if the sums can hold it.
-    fn no_nibbles(self, offset: i32) -> Self::Nibbles;
+    fn no_nibbles(self, offset: Self::Offset) -> Self::Nibbles;
 
     /// Adds the products of 16 columns with each of `P` tokens.
     fn add_nibbles<const P: usize>(
@@ -64,7 +72,13 @@ pub(super) trait Multiply: Copy {
 
     /// Adds the scale of each row times what [`Multiply::add_nibbles`] has summed up, and the offset; with that it fits
     /// i16.
-    fn add_scaled(self, sums: &mut Sums, nibbles: &Self::Nibbles, offset: i32, scales: [int16x8_t; 2]);
+    fn add_scaled(
+        self,
+        sums: &mut Sums,
+        nibbles: &Self::Nibbles,
+        offset: Self::Offset,
+        scales: [int16x8_t; 2],
+    );
 }
 
 /// Multiplies registers without memory, `P` tokens at a time.
@@ -87,6 +101,12 @@ pub(super) fn sums_of(values: &[i32; LANES]) -> Sums {
     unsafe { transmute(*values) }
 }
 
+/// Two numbers, side by side.
+#[inline(always)]
+pub(super) fn pair([a, b]: [i16; 2]) -> i32 {
+    i32::from(a) & 0xffff | i32::from(b) << 16
+}
+
 #[inline(always)]
 fn to_array(sums: Sums) -> [i32; LANES] {
     // SAFETY: as many bytes, plain numbers both.
@@ -95,7 +115,7 @@ fn to_array(sums: Sums) -> [i32; LANES] {
 
 /// A step: 4 rows × 4 columns each.
 #[inline(always)]
-fn quarters(step: &Step) -> Quarters {
+pub(super) fn quarters(step: &Step) -> Quarters {
     // SAFETY: as many bytes, plain numbers both.
     unsafe { transmute(*step) }
 }
@@ -132,7 +152,7 @@ macro_rules! on_quarters {
                 out: &mut Columns<'_>,
             ) {
                 match x.tokens() {
-                    1 => bytes::vector_i8(token, matrix, &x.row(0), blocks, out),
+                    1 => bytes::vector_i8(token, matrix, x, blocks, out),
                     0..WIDEST => few_i8(token, matrix, x, blocks, out),
                     _ => many_i8(token, matrix, x, blocks, out),
                 }
@@ -146,8 +166,9 @@ macro_rules! on_quarters {
                 out: &mut Columns<'_>,
             ) {
                 match (x.tokens(), matrix.group()) {
-                    (1, 16) => nibbles::vector_i4::<_, 1>(token, matrix, &x.row(0), 0, blocks, out),
-                    (1, _) => nibbles::vector_i4::<_, 2>(token, matrix, &x.row(0), 0, blocks, out),
+                    (1, 16) => nibbles::vector_i4::<_, 1, true>(token, matrix, &x.row(0), 0, blocks, out),
+                    (1, 32) => nibbles::vector_i4::<_, 2, true>(token, matrix, &x.row(0), 0, blocks, out),
+                    (1, _) => nibbles::vector_i4::<_, 2, false>(token, matrix, &x.row(0), 0, blocks, out),
                     (0..4, _) => few_i4(token, matrix, x, blocks, out),
                     _ => many_i4(token, matrix, x, blocks, out),
                 }
@@ -180,8 +201,9 @@ macro_rules! on_quarters {
                 out: &mut Columns<'_>,
             ) {
                 match matrix.group() {
-                    16 => nibbles::few_i4::<_, 1>(token, matrix, x, blocks, out),
-                    _ => nibbles::few_i4::<_, 2>(token, matrix, x, blocks, out),
+                    16 => nibbles::few_i4::<_, 1, true>(token, matrix, x, blocks, out),
+                    32 => nibbles::few_i4::<_, 2, true>(token, matrix, x, blocks, out),
+                    _ => nibbles::few_i4::<_, 2, false>(token, matrix, x, blocks, out),
                 }
             }
 

@@ -6,13 +6,13 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// The steps (or groups) of `width` columns each that hold `columns`, which start at a whole one.
-fn steps(columns: &Range<usize>, width: usize) -> Range<usize> {
+pub(super) fn steps(columns: &Range<usize>, width: usize) -> Range<usize> {
     columns.start / width..columns.end.div_ceil(width)
 }
 
 /// The packed steps of a row block of int8 weights.
 #[inline(always)]
-fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
+pub(super) fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
     bytemuck::cast_slice::<i8, u8>(matrix.block(block)).as_chunks().0
 }
 
@@ -192,10 +192,6 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
         let (groups, scales) = (unpacked.steps::<R>().as_chunks::<Q>().0, unpacked.scales::<R>());
         let mut offsets = [[0; STRETCH / 16]; T];
         tile.offsets::<Q>(groups.len(), &mut offsets);
-        let mut x: [&[[[i8; 4]; Q]]; T] = [&[]; T];
-        for (x, quads) in x.iter_mut().zip(tile.quads(groups.len() * Q)) {
-            *x = quads.as_chunks().0;
-        }
-        tiles.grouped(groups, scales, &offsets, &x, tile);
+        tiles.grouped(groups, scales, &offsets, &tile.groups(groups.len()), tile);
     }
 }

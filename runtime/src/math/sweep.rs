@@ -4,7 +4,7 @@ use std::println;
 
 /// Every bit pattern when `WHIT_EXHAUSTIVE=1`; otherwise each 521st: 8.2 million inputs over all
 /// exponents, and, 521 being prime to 2^32, over all low-order digits.
-pub(super) fn inputs() -> impl Iterator<Item = u32> {
+pub(crate) fn inputs() -> impl Iterator<Item = u32> {
     (0..=u32::MAX).step_by(if exhaustive() { 1 } else { 521 })
 }
 

@@ -1,9 +1,10 @@
 //! Results from exact sums on cores without an FPU, with integers: a conversion and two multiplications of floats, where
 //! functions for them would take twice as many instructions.
 //!
-//! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and no
-//! rounding may be a tie or carries into the exponent; all else as [`scalar`] has it. So of a product the upper half is enough.
+//! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and
+//! its rounding may be no tie and carries not into the exponent; all else as [`scalar`] has it.
 
+use super::words::{self, normalized};
 use crate::kernels::scalar;
 use crate::tensor::LANES;
 
@@ -64,16 +65,7 @@ fn result(sum: i32, row_scale: u32, token: Scale) -> Option<u32> {
     }
     let sign = sum.cast_unsigned() & SIGN;
     let (magnitude, exponent) = normalized((magnitude << 8, scale.1 + 23));
-    let (mantissa, exponent) = product(magnitude, scale.0, exponent)?;
-    Some(sign | ((exponent << 23) + (mantissa >> 8)))
-}
-
-/// A mantissa shifted until its highest bit is set. Bisected: these cores count no zeros.
-#[inline(always)]
-fn normalized(x: (u32, u32)) -> (u32, u32) {
-    let shifted = |by: u32, (x, e): (u32, u32)| if x >> (32 - by) == 0 { (x << by, e - by) } else { (x, e) };
-    // Not a loop, which compilers that save space leave as it is.
-    shifted(1, shifted(2, shifted(4, shifted(8, shifted(8, x)))))
+    Some(sign | words::product(magnitude, scale.0, exponent + 1))
 }
 
 /// The product of mantissas, rounded to 24 bits, and what its exponent is then; none if it may be a tie, or carries. Of the

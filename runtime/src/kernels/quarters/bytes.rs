@@ -4,7 +4,7 @@ use super::{Multiply, NONE, quarters, sixteen, to_array};
 use crate::kernels::blocked::{Quads, Step, Tile, Weights, in_parts};
 use crate::kernels::scalar::finish;
 use crate::parallel::Columns;
-use crate::tensor::{Activations, BlockI8, LANES, MatrixI8, Row};
+use crate::tensor::{Activations, BlockI8, LANES, MatrixI8};
 use core::ops::Range;
 
 /// int8 weights × one token.
@@ -12,15 +12,15 @@ use core::ops::Range;
 pub(in crate::kernels) fn vector_i8<K: Multiply>(
     kernels: K,
     matrix: &MatrixI8<'_>,
-    row: &Row<'_>,
+    x: &Activations<'_>,
     blocks: Range<usize>,
     out: &mut Columns<'_>,
 ) {
-    let x = [row.data.as_chunks().0];
+    let (x, scale) = ([x.data().as_chunks().0], x.scales()[0]);
     let out = out.token(0, blocks.start * LANES..blocks.end * LANES).as_chunks_mut().0;
     for (block, out) in matrix.some_blocks(blocks).zip(out) {
         let [sums] = products_i8(kernels, [steps_of(block.data)], 0, &x);
-        finish(to_array(kernels.bytes(&sums)), block.scale, row.scale, out);
+        finish(to_array(kernels.bytes(&sums)), block.scale, scale, out);
     }
 }
 
@@ -85,13 +85,13 @@ fn products_i8<K: Multiply, W: Weights<R>, const R: usize, const P: usize>(
     x: &[Quads<'_>; P],
 ) -> [K::Bytes; P] {
     let steps = weights.steps();
-    let weights = weights.first(steps);
+    let (weights, whole) = (weights.first(steps), steps / 4);
     let mut fours: [&[[[i8; 4]; 4]]; P] = [&[]; P];
     for p in 0..P {
-        fours[p] = &x[p].as_chunks().0[..steps.div_ceil(4)];
+        fours[p] = &x[p].as_chunks().0[..whole];
     }
     let mut sums = [kernels.no_bytes(); P];
-    for four in 0..steps / 4 {
+    for four in 0..whole {
         let columns = fours.map(
             #[inline(always)]
             |x| kernels.columns(sixteen(&x[four])),
@@ -99,13 +99,15 @@ fn products_i8<K: Multiply, W: Weights<R>, const R: usize, const P: usize>(
         kernels.add_bytes(&mut sums, weights.four(four, r).map(quarters), &columns);
     }
     if !steps.is_multiple_of(4) {
-        let columns = fours.map(
+        let columns = x.map(
             #[inline(always)]
-            |x| kernels.columns(sixteen(&x[steps / 4])),
+            |x| kernels.columns(sixteen(&x.as_chunks().0[whole])),
         );
         let mut last = [&NONE; 4];
-        for step in steps / 4 * 4..steps {
-            last[step % 4] = weights.at(step, r);
+        for (i, last) in last.iter_mut().enumerate() {
+            if 4 * whole + i < steps {
+                *last = weights.at(4 * whole + i, r);
+            }
         }
         kernels.add_bytes(&mut sums, last.map(quarters), &columns);
     }

@@ -5,7 +5,7 @@
     reason = "instructions without memory; vectors and the arrays of their bytes are the same"
 )]
 
-use super::{Multiply, NONE, Quarters, quarters, sixteen, sums_of, to_array};
+use super::{Multiply, NONE, Quarters, Sums, quarters, sixteen, sums_of, to_array};
 use crate::kernels::blocked::{Offsets, STRETCH, Step, Tile};
 use crate::kernels::scalar::finish;
 use crate::parallel::Columns;
@@ -14,9 +14,9 @@ use core::arch::aarch64::*;
 use core::mem::transmute;
 use core::ops::Range;
 
-/// int4 weights × few tokens, `H` (1 or 2) times 16 columns at a time. Each row block comes from memory once.
+/// int4 weights × few tokens, see [`vector_i4`]. Each row block comes from memory once.
 #[inline(always)]
-pub(in crate::kernels) fn few_i4<K: Multiply, const H: usize>(
+pub(in crate::kernels) fn few_i4<K: Multiply, const H: usize, const EACH: bool>(
     kernels: K,
     matrix: &MatrixI4<'_>,
     x: &Activations<'_>,
@@ -25,14 +25,14 @@ pub(in crate::kernels) fn few_i4<K: Multiply, const H: usize>(
 ) {
     for block in blocks {
         for token in 0..x.tokens() {
-            vector_i4::<K, H>(kernels, matrix, &x.row(token), token, block..block + 1, out);
+            vector_i4::<K, H, EACH>(kernels, matrix, &x.row(token), token, block..block + 1, out);
         }
     }
 }
 
-/// int4 weights × one token, `H` (1 or 2) times 16 columns at a time.
+/// int4 weights × one token, `H` (1 or 2) times 16 columns at a time; with `EACH` these are a group.
 #[inline(always)]
-pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize>(
+pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize, const EACH: bool>(
     kernels: K,
     matrix: &MatrixI4<'_>,
     row: &Row<'_>,
@@ -41,50 +41,69 @@ pub(in crate::kernels) fn vector_i4<K: Multiply, const H: usize>(
     out: &mut Columns<'_>,
 ) {
     let steps = matrix.steps();
-    let (x, _) = row.data.as_chunks::<4>().0.as_chunks::<4>();
-    let whole = &x.as_chunks::<H>().0[..steps / (2 * H)];
-    let offsets = &row.sums.as_chunks::<H>().0[..steps.div_ceil(2 * H)];
-    // Group widths are powers of two: how often one is twice 16 · H columns.
-    let doublings = (matrix.group() / (16 * H)).checked_ilog2().unwrap_or_default();
+    let whole = steps / (2 * H);
+    let (x, last_x) = row.data.as_chunks().0.as_chunks().0.as_chunks::<H>().0.split_at(whole);
+    let (x_sums, last_x_sums) = row.sums.as_chunks::<H>().0.split_at(whole);
+    // Group widths are powers of two: how often one is twice 16 · H columns. A whole row is one group.
+    let doublings = (matrix.group() / (16 * H)).checked_ilog2().unwrap_or(usize::BITS - 1);
     let out = out.token(token, blocks.start * LANES..blocks.end * LANES).as_chunks_mut().0;
     for (block, out) in matrix.some_blocks(blocks).zip(out) {
-        let weights: &[Step] = block.data.as_chunks().0;
-        let scales = block.group_scale.as_chunks().0;
+        let (weights, last) = block.data.as_chunks().0.split_at(2 * H * whole);
+        let chunks = weights.as_chunks().0.as_chunks::<H>().0.iter().zip(x).zip(x_sums);
+        let scales: &[[i8; LANES]] = block.group_scale.as_chunks().0;
+        let scales = if EACH || !scales.is_empty() { scales } else { &[[1; LANES]] };
         let mut sums = sums_of(&[0; LANES]);
-        let chunks = whole.iter().zip(weights.as_chunks().0.as_chunks::<H>().0).zip(offsets);
-        for (chunk, ((x, weights), offset)) in chunks.enumerate() {
-            let offset = offset_of(offset);
-            let mut products = [kernels.no_nibbles(offset)];
-            add_two_steps(kernels, &mut products, weights[0].each_ref(), &x[0]);
-            if H == 2 {
-                add_two_steps(kernels, &mut products, weights[H - 1].each_ref(), &x[H - 1]);
+        if EACH {
+            for (((weights, x), x_sums), scale) in chunks.zip(&scales[..whole]) {
+                add_chunk(kernels, &mut sums, steps_of(weights), x, x_sums, scale);
             }
-            kernels.add_scaled(
-                &mut sums,
-                &products[0],
-                offset,
-                widened(kernels, scales.get(chunk >> doublings)),
-            );
+        } else {
+            for (chunk, ((weights, x), x_sums)) in chunks.enumerate() {
+                add_chunk(kernels, &mut sums, steps_of(weights), x, x_sums, &scales[chunk >> doublings]);
+            }
         }
-        if let Some(offset) = offsets.get(whole.len()) {
-            let offset = offset_of(offset);
-            let mut products = [kernels.no_nibbles(offset)];
-            let (weights, x) = (&weights[2 * H * whole.len()..], &x[H * whole.len()..]);
-            for (weights, x) in weights.chunks(2).zip(x) {
-                let steps = [&weights[0], weights.get(1).unwrap_or(&NONE)];
-                add_two_steps(kernels, &mut products, steps, x);
+        if !last.is_empty() {
+            let mut weights = [[&NONE; 2]; H];
+            for (i, step) in weights.as_flattened_mut().iter_mut().enumerate() {
+                *step = last.get(i).unwrap_or(&NONE);
             }
-            let scale = widened(kernels, scales.get(whole.len() >> doublings));
-            kernels.add_scaled(&mut sums, &products[0], offset, scale);
+            add_chunk(kernels, &mut sums, weights, &last_x[0], &last_x_sums[0], &scales[whole >> doublings]);
         }
         finish(to_array(sums), block.scale, row.scale, out);
     }
 }
 
-/// Adds the products of two steps of nibbles with 16 columns.
+/// The steps of `H` times 16 columns.
 #[inline(always)]
-fn add_two_steps<K: Multiply>(kernels: K, sums: &mut [K::Nibbles; 1], steps: [&Step; 2], x: &[[i8; 4]; 4]) {
-    kernels.add_nibbles(sums, nibbles(kernels, steps), &[kernels.columns(sixteen(x))]);
+fn steps_of<const H: usize>(weights: &[[Step; 2]; H]) -> [[&Step; 2]; H] {
+    let mut steps = [[&NONE; 2]; H];
+    for h in 0..H {
+        steps[h] = weights[h].each_ref();
+    }
+    steps
+}
+
+/// Adds the products of `H` times 16 columns, all of one group.
+#[inline(always)]
+fn add_chunk<K: Multiply, const H: usize>(
+    kernels: K,
+    sums: &mut Sums,
+    weights: [[&Step; 2]; H],
+    x: &[[[i8; 4]; 4]; H],
+    x_sums: &[i16; H],
+    scale: &[i8; LANES],
+) {
+    // For each of its uses, of which a backend has one: it would take a register until the second.
+    let offset = || match H {
+        1 => kernels.offset(-8 * i32::from(x_sums[0])),
+        _ => kernels.offset_of([x_sums[0], x_sums[H - 1]]),
+    };
+    let mut products = [kernels.no_nibbles(offset())];
+    for h in 0..H {
+        let nibbles = nibbles(kernels, weights[h]);
+        kernels.add_nibbles(&mut products, nibbles, &[kernels.columns(sixteen(&x[h]))]);
+    }
+    kernels.add_scaled(sums, &products[0], offset(), widened(kernels, scale));
 }
 
 /// A tile of int4 weights in parts of one row block × `P` tokens.
@@ -136,9 +155,9 @@ fn part_i4<K: Multiply, const R: usize, const P: usize, const Q: usize>(
         *x = &x[..groups];
     }
     for group in 0..groups {
-        let mut products = [kernels.no_nibbles(0); P];
+        let mut products = [kernels.no_nibbles(kernels.offset(0)); P];
         for p in 0..P {
-            products[p] = kernels.no_nibbles(offsets[p][group]);
+            products[p] = kernels.no_nibbles(kernels.offset(offsets[p][group]));
         }
         for (four, weights) in weights[group].as_chunks::<4>().0.iter().enumerate() {
             let weights = weights.each_ref().map(
@@ -154,22 +173,10 @@ fn part_i4<K: Multiply, const R: usize, const P: usize, const Q: usize>(
         let scale = narrowed(kernels, &scales[group][r]);
         for p in 0..P {
             let mut scaled = sums_of(&sums[p]);
-            kernels.add_scaled(&mut scaled, &products[p], offsets[p][group], scale);
+            kernels.add_scaled(&mut scaled, &products[p], kernels.offset(offsets[p][group]), scale);
             sums[p] = to_array(scaled);
         }
     }
-}
-
-/// What takes the excess of `q + 8` off: `−8 Σ x`.
-#[inline(always)]
-fn offset_of(sums: &[i16]) -> i32 {
-    -8 * sums
-        .iter()
-        .map(
-            #[inline(always)]
-            |&sum| i32::from(sum),
-        )
-        .sum::<i32>()
 }
 
 /// The nibbles (`q + 8`) of two steps, in the order of their columns.
@@ -189,12 +196,12 @@ fn nibbles<K: Multiply>(_: K, steps: [&Step; 2]) -> [Quarters; 4] {
     nibbles
 }
 
-/// Scales as they are packed, or 1 where there are none.
+/// Scales as they are packed.
 #[inline(always)]
-fn widened<K: Multiply>(_: K, scales: Option<&[i8; LANES]>) -> [int16x8_t; 2] {
+fn widened<K: Multiply>(_: K, scales: &[i8; LANES]) -> [int16x8_t; 2] {
     // SAFETY: as many bytes, plain numbers both; a value of `K` proves NEON.
     unsafe {
-        let scales: int8x16_t = transmute(*scales.unwrap_or(&[1; LANES]));
+        let scales: int8x16_t = transmute(*scales);
         [vmovl_s8(vget_low_s8(scales)), vmovl_high_s8(scales)]
     }
 }
