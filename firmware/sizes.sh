@@ -7,13 +7,14 @@ target=thumbv7em-none-eabihf
 program=target/$target/release/smallest
 model=../models/shakespeare-lstm/model.whit
 
-# Models, features beside that of the built-in one, most bytes. Of the last, the file is read when the program runs.
+# Models, features beside that of the built-in one, most bytes of code, and with tables and texts. Of the last, the file is read
+# when the program runs.
 programs='
-LSTMs||29900
-LSTMs, Llamas|transformer|42700
-the same, words|transformer,words|48600
-any model|every-model|63900
-LSTMs, Llamas from outside|transformer,from-outside|56200
+LSTMs||27400|29900
+LSTMs, Llamas|transformer|40000|42700
+the same, words|transformer,words|42600|48600
+any model|every-model|57900|63900
+LSTMs, Llamas from outside|transformer,from-outside|51300|56200
 '
 
 build() { # The smallest program, with features
@@ -38,12 +39,13 @@ parts() { # Code by what it belongs to; a function that was inlined counts where
 
 echo '| a program that opens | code | tables, texts | together |'
 echo '|---|---:|---:|---:|'
-while IFS='|' read -r models features most; do
+while IFS='|' read -r models features most_code most; do
     [ -n "$models" ] || continue
     build "$features"
     code=$(bytes .text) tables=$(($(bytes .rodata) - $(wc -c <$model)))
     echo "| $models | $code | $tables | $((code + tables)) |"
-    [ $((code + tables)) -le "$most" ] || { echo "more than $most" && exit 1; }
+    [ "$code" -le "$most_code" ] && [ $((code + tables)) -le "$most" ] ||
+        { echo "more than $most_code, or $most together" && exit 1; }
     [ "$features" != transformer ] || parts >target/parts
 done <<<"$programs"
 printf '\n| of LSTMs and Llamas, code | bytes |\n|---|---:|\n'
