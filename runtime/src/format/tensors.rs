@@ -195,12 +195,15 @@ impl<'a> Tensors<'a> {
         while let (Some((role, layer)), Some((bytes, others))) =
             (slots.after(&mut next), rest.split_first_chunk())
         {
-            let entry = match prove_entry(architecture, bytes, (role, layer), end) {
+            let entry = match read_entry(bytes, role, layer) {
                 Ok(entry) => entry,
                 Err(problem) => return Err(Error::Tensor { role, layer, problem }),
             };
             if role.is_matrix() && matches!(entry.encoding, Encoding::F32 | Encoding::F16) {
                 proven!(FLOATS.needed());
+            }
+            if let Err(problem) = check_entry(architecture, &entry, read_u64(bytes, 24), end) {
+                return Err(Error::Tensor { role, layer, problem });
             }
             if matches!(entry.activations, ActivationBits::Sixteen) {
                 wide = wide.with(role);
@@ -299,15 +302,15 @@ fn proven_entry(bytes: &[u8; TENSOR_ENTRY_LEN], role: Role, layer: u16) -> Tenso
     entry
 }
 
-/// The entry of a tensor that follows one that ends at `end`, if it is the one that the description asks for.
-const fn prove_entry(
+/// Whether the tensor, which follows one that ends at `end` and has `len` bytes, is the one that the description asks for.
+const fn check_entry(
     architecture: &Architecture,
-    bytes: &[u8; TENSOR_ENTRY_LEN],
-    (role, layer): (Role, u16),
+    entry: &TensorEntry,
+    len: u64,
     end: u64,
-) -> Result<TensorEntry, &'static str> {
-    let entry = proven!(read_entry(bytes, role, layer));
-    let (rows, cols) = architecture.shape(role, layer);
+) -> Result<(), &'static str> {
+    let role = entry.role;
+    let (rows, cols) = architecture.shape(role, entry.layer);
     if entry.rows as usize != rows || entry.cols as usize != cols {
         return Err("its shape is not the one that the description asks for");
     }
@@ -318,15 +321,15 @@ const fn prove_entry(
         return Err("it has too many columns for its encoding: int4 allows 16643, int8 131071");
     }
     if matches!(entry.activations, ActivationBits::Sixteen) {
-        proven!(check_wide(architecture, &entry));
+        proven!(check_wide(architecture, entry));
     }
     if entry.offset != align(end) {
         return Err("it does not start at the first multiple of 64 after the tensor before it");
     }
-    if read_u64(bytes, 24) != entry.len() {
+    if len != entry.len() {
         return Err("its length does not follow from its shape and encoding");
     }
-    Ok(entry)
+    Ok(())
 }
 
 #[inline]
