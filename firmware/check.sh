@@ -46,10 +46,11 @@ build() { # Quiet, unless it fails
 }
 
 emulate() { # A program on a board; 2⁶ ns for each instruction make timers count them, RISC-V has a counter of its own
+    # A stack that overflows may leave a core that never ends; minutes are what the slowest takes.
     case $1 in
-    virt) qemu-system-riscv32 -M virt -cpu rv32,a=false,f=false,d=false -bios none -icount 0 \
+    virt) timeout 900 qemu-system-riscv32 -M virt -cpu rv32,a=false,f=false,d=false -bios none -icount 0 \
         -display none -monitor none -serial stdio -kernel "$2" ;;
-    *) qemu-system-arm -M "$1" -icount 6 -semihosting-config enable=on,target=native \
+    *) timeout 900 qemu-system-arm -M "$1" -icount 6 -semihosting-config enable=on,target=native \
         -display none -monitor none -serial stdio -kernel "$2" ;;
     esac
 }

@@ -74,10 +74,12 @@ fn tokens<B: Board>(
     batch: usize,
 ) -> Result<u64, Error> {
     let options = SessionOptions { batch, ..parsed.options(model.context()) };
-    let mut session = parsed.session(arena, options)?;
+    // A reference: moving the session out of the result would take its size of the stack again.
+    let mut session = parsed.session(arena, options);
+    let session = session.as_mut().map_err(|error| *error)?;
     let greedy = Sampling { temperature: 0.0, ..parsed.sampling()? };
     let golden = &model.golden;
-    let timing = continue_text(board, &mut session, golden.prompt, &greedy, golden.tokens)?;
+    let timing = continue_text(board, session, golden.prompt, &greedy, golden.tokens)?;
     // The first token is drawn from what the prompt left, so one less is computed.
     Ok(timing.tokens / (timing.drawn - 1).max(1))
 }
