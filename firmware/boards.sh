@@ -53,7 +53,7 @@ display() { # What the Pico's display shows after the start
 }
 
 cycles() { # At most so many for a token
-    awk -v most=2100000 '{ if ($4 > most) { print "more than " most; exit 1 } }' target/pico.pin
+    awk -v most=2000000 '{ if ($4 > most) { print "more than " most; exit 1 } }' target/pico.pin
 }
 
 numberless() { # What a text cost changes with the compiler, and is counted in other units
