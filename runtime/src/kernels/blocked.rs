@@ -313,8 +313,11 @@ pub(super) trait Source: Copy {
     /// The 16 row scales of a row block.
     fn row_scale(&self, block: usize) -> &[f32; LANES];
 
-    /// What the sum of all values of a token is multiplied by to give what its sums start from.
-    fn bias<K: Tiles>(&self) -> i32;
+    /// What the sum of all values of a token is multiplied by to give what its sums start from; here, of signed weights or
+    /// of groups that take off their own excess.
+    fn bias<K: Tiles>(&self) -> i32 {
+        0
+    }
 
     /// Unpacks `columns` of `R` row blocks for the tiles of `K`.
     fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked);

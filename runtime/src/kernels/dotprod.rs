@@ -11,7 +11,7 @@
 
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::quarters::{Multiply, Quarters, Sums, on_quarters, pair, sums_of};
+use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};
 use super::sources::{Grouped, Packed};
 use super::{I8mm, Kernels};
@@ -115,8 +115,7 @@ impl Multiply for DotProd {
 
     #[inline(always)]
     fn offset_of(self, sums: [i16; 2]) -> int32x4_t {
-        // SAFETY: `self` proves NEON; no memory is touched.
-        unsafe { vmulq_n_s32(vpaddlq_s16(vreinterpretq_s16_s32(vdupq_n_s32(pair(sums)))), -8) }
+        offsets_of(self, sums)
     }
 
     #[inline(always)]

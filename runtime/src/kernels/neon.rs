@@ -14,7 +14,7 @@
 use super::Kernels;
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::quarters::{Multiply, Quarters, Sums, on_quarters, pair, sums_of};
+use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
@@ -114,8 +114,7 @@ impl Multiply for Neon {
     fn offset_of(self, sums: [i16; 2]) -> int16x8_t {
         // SAFETY: `self` proves NEON; no memory is touched.
         unsafe {
-            let sums = vpaddlq_s16(vreinterpretq_s16_s32(vdupq_n_s32(pair(sums))));
-            let each = vreinterpretq_s16_s32(vmulq_n_s32(sums, -8));
+            let each = vreinterpretq_s16_s32(offsets_of(self, sums));
             vuzp1q_s16(each, each)
         }
     }

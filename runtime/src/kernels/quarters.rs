@@ -56,7 +56,7 @@ pub(super) trait Multiply: Copy {
     /// `−8 Σ x`, given as it is.
     fn offset(self, value: i32) -> Self::Offset;
 
-    /// `−8 Σ x` of 32 columns, of which each 16 have such a sum: one load, and no core register.
+    /// `−8 Σ x` of 32 columns, of which each 16 have such a sum.
     fn offset_of(self, sums: [i16; 2]) -> Self::Offset;
 
     /// No products yet, but `offset` if the sums can hold it.
@@ -101,10 +101,12 @@ pub(super) fn sums_of(values: &[i32; LANES]) -> Sums {
     unsafe { transmute(*values) }
 }
 
-/// Two numbers, side by side.
+/// `−8 Σ x` in every lane, given the sums of each 16 columns: side by side they are one load, and need no core register.
 #[inline(always)]
-pub(super) fn pair([a, b]: [i16; 2]) -> i32 {
-    i32::from(a) & 0xffff | i32::from(b) << 16
+pub(super) fn offsets_of<K: Multiply>(_: K, [a, b]: [i16; 2]) -> int32x4_t {
+    let both = i32::from(a) & 0xffff | i32::from(b) << 16;
+    // SAFETY: a value of `K` proves NEON; no memory is touched.
+    unsafe { vmulq_n_s32(vpaddlq_s16(vreinterpretq_s16_s32(vdupq_n_s32(both))), -8) }
 }
 
 #[inline(always)]

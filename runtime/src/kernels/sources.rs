@@ -159,10 +159,6 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
         self.0.block_scale(block)
     }
 
-    fn bias<K: Tiles>(&self) -> i32 {
-        0
-    }
-
     #[inline(always)]
     fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         // A last group may have fewer weights than `Q` steps; the zeros meet activations that are padding.

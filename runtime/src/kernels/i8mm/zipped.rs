@@ -31,10 +31,6 @@ impl Source for Bytes<'_, '_> {
         self.0.block_scale(block)
     }
 
-    fn bias<K: Tiles>(&self) -> i32 {
-        0
-    }
-
     #[inline(always)]
     fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         let range = steps(&columns, 4);
@@ -65,10 +61,6 @@ impl Source for Whole<'_, '_> {
         self.0.block_scale(block)
     }
 
-    fn bias<K: Tiles>(&self) -> i32 {
-        0
-    }
-
     #[inline(always)]
     fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         zip_nibbles::<R>(self.0, block, &columns, 4, unpacked);
@@ -88,10 +80,6 @@ impl<const Q: usize> Source for Nibbles<'_, '_, Q> {
 
     fn row_scale(&self, block: usize) -> &[f32; LANES] {
         self.0.block_scale(block)
-    }
-
-    fn bias<K: Tiles>(&self) -> i32 {
-        0
     }
 
     #[inline(always)]
