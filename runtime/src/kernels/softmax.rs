@@ -179,3 +179,60 @@ inlined_for_features! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::conformance::Random;
+    use crate::math::fixed::{STEPS_PER_NAT, log2_steps};
+    use crate::tensor::ActivationShape;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// The weights that the digits of one span stand for.
+    fn weights(scores: &[f32], logs: &[i32], softmax: &mut FixedSoftmax) -> Vec<f64> {
+        let shape = ActivationShape { tokens: 2, cols: scores.len() };
+        let (mut data, mut totals, mut scale) = (vec![0; shape.data_len()], [0; 2], [0.0; 2]);
+        let mut out = ActivationsMut::new(shape, &mut data, &mut [], &mut totals, &mut scale).expect("it fits");
+        weights_i8(&mut scores.to_vec(), logs, softmax, 0, 0, &mut out);
+        let out = out.as_activations();
+        let digits = [0, 1].map(|token| (out.row(token).data, f64::from(out.row(token).scale)));
+        let of = |i: usize| digits.map(|(data, scale)| f64::from(data[i]) * scale).iter().sum();
+        (0..scores.len()).map(of).collect()
+    }
+
+    #[test]
+    fn weights_are_those_of_exact_exponentials() {
+        let mut random = Random::new(2);
+        for spread in [0.01, 1.0, 10.0, 1000.0] {
+            let mut softmax = FixedSoftmax::EMPTY;
+            let mut found: Vec<f64> = vec![];
+            let scores: Vec<f32> = (0..600).map(|_| random.float() * spread).collect();
+            let scales: Vec<f32> = (0..600).map(|_| random.float().abs() + 0.001).collect();
+            let logs: Vec<i32> = scales.iter().map(|&scale| log2_steps(scale)).collect();
+            let steps: Vec<f32> = scores.iter().map(|score| score * STEPS_PER_NAT).collect();
+            for (steps, logs) in steps.chunks(256).zip(logs.chunks(256)) {
+                let span = weights(steps, logs, &mut softmax);
+                found.iter_mut().for_each(|weight| *weight *= f64::from(softmax.correction));
+                found.extend(span);
+            }
+            let largest = scores.iter().copied().fold(f32::MIN, f32::max);
+            let exact: Vec<f64> = scores.iter().map(|&score| f64::from(score - largest).exp()).collect();
+            let sum: f64 = exact.iter().sum();
+            for (span, found) in found.chunks(256).enumerate() {
+                let weights = exact[256 * span..].iter().zip(&scales[256 * span..]);
+                let weights: Vec<f64> = weights.map(|(e, &scale)| e / sum * f64::from(scale)).take(256).collect();
+                let heaviest = weights.iter().copied().fold(0.0, f64::max);
+                for (found, expected) in found.iter().zip(weights) {
+                    let (found, bound) = (found / f64::from(softmax.sum), 5e-4 * expected + heaviest / 64_000.0);
+                    assert!((found - expected).abs() <= bound, "{spread}: {found:e}, not {expected:e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_heaviest_weight_has_the_largest_digits() {
+        assert_eq!(digits(5 + DIGITS_BELOW, 5, 0), [127, 127]);
+    }
+}
