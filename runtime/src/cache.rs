@@ -186,8 +186,7 @@ impl SharedCache<'_> {
                     self.scales.part(scales..scales + 1)[0] = self.store_key_i8(kernels, head, position, key);
                     let scales = scales + self.shape.positions;
                     let scale = self.store_value_i8(kernels, head, position, value);
-                    let log: &mut [i32] = bytemuck::cast_slice_mut(self.scales.part(scales..scales + 1));
-                    log[0] = log2_steps(scale);
+                    *bytemuck::cast_mut(&mut self.scales.part(scales..scales + 1)[0]) = log2_steps(scale);
                 }
                 CacheKind::F32 if FLOATS.is_there => self.store_f32(head, position, key, value),
                 CacheKind::F32 => {}

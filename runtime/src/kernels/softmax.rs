@@ -193,7 +193,8 @@ mod tests {
     fn weights(scores: &[f32], logs: &[i32], softmax: &mut FixedSoftmax) -> Vec<f64> {
         let shape = ActivationShape { tokens: 2, cols: scores.len() };
         let (mut data, mut totals, mut scale) = (vec![0; shape.data_len()], [0; 2], [0.0; 2]);
-        let mut out = ActivationsMut::new(shape, &mut data, &mut [], &mut totals, &mut scale).expect("it fits");
+        let mut out =
+            ActivationsMut::new(shape, &mut data, &mut [], &mut totals, &mut scale).expect("it fits");
         weights_i8(&mut scores.to_vec(), logs, softmax, 0, 0, &mut out);
         let out = out.as_activations();
         let digits = [0, 1].map(|token| (out.row(token).data, f64::from(out.row(token).scale)));
@@ -221,10 +222,12 @@ mod tests {
             let sum: f64 = exact.iter().sum();
             for (span, found) in found.chunks(256).enumerate() {
                 let weights = exact[256 * span..].iter().zip(&scales[256 * span..]);
-                let weights: Vec<f64> = weights.map(|(e, &scale)| e / sum * f64::from(scale)).take(256).collect();
+                let weights: Vec<f64> =
+                    weights.map(|(e, &scale)| e / sum * f64::from(scale)).take(256).collect();
                 let heaviest = weights.iter().copied().fold(0.0, f64::max);
                 for (found, expected) in found.iter().zip(weights) {
-                    let (found, bound) = (found / f64::from(softmax.sum), 5e-4 * expected + heaviest / 64_000.0);
+                    let (found, bound) =
+                        (found / f64::from(softmax.sum), 5e-4 * expected + heaviest / 64_000.0);
                     assert!((found - expected).abs() <= bound, "{spread}: {found:e}, not {expected:e}");
                 }
             }

@@ -59,7 +59,7 @@ pub const fn log2_steps(x: f32) -> i32 {
     let bits = x.to_bits() & !(1 << 31);
     let d = (bits >> 8) % (1 << POINT);
     let curve = 14_483 - times(d, 23_254 - times(d, 13_684 - times(d, 6_431 - times(d, 1_518))));
-    let log = ((bits >> 23).cast_signed() - 127 << POINT) + (d + times(d, curve)).cast_signed();
+    let log = (((bits >> 23).cast_signed() - 127) << POINT) + (d + times(d, curve)).cast_signed();
     if log < LEAST_LOG {
         LEAST_LOG
     } else if log > MOST_LOG {
@@ -103,7 +103,10 @@ mod tests {
         }
         for steps in (-(130 << 15)..=127 << 15).step_by(97) {
             let (found, expected) = (f64::from(exp2_steps(steps)), exact(f64::from(steps)));
-            assert!((found / expected - 1.0).abs() <= 1.02e-4 || steps < -111 << 15 && found == 0.0, "{steps}");
+            assert!(
+                (found / expected - 1.0).abs() <= 1.02e-4 || steps < -111 << 15 && found == 0.0,
+                "{steps}"
+            );
         }
         assert_eq!([exp2_steps(0), exp2_steps(-5 << 15), exp2_steps(-1 << 30)], [1.0, 0.031_25, 0.0]);
     }

@@ -225,7 +225,7 @@ impl Vectors {
             } else {
                 let positions = self.len.min(SPAN);
                 let Some(logs) = room.take::<i32>(positions) else { return Ok(None) };
-                for (log, y) in logs.iter_mut().zip(&*y) {
+                for (log, y) in logs.iter_mut().zip(y) {
                     *log = log2_steps(*y);
                 }
                 let (found, expected) = (&mut found[..positions], &mut expected[..positions]);
