@@ -11,9 +11,9 @@ model=../models/shakespeare-lstm/model.whit
 # when the program runs.
 programs='
 LSTMs||27400|29900
-LSTMs, Llamas|transformer|40000|42700
+LSTMs, Llamas|transformer|39800|42300
 the same, words|transformer,words|42600|48600
-any model|every-model|57900|63900
+any model|every-model|58900|64900
 LSTMs, Llamas from outside|transformer,from-outside|51300|56200
 '
 

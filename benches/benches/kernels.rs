@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
-use whit::kernels::lanes::Softmax;
+use whit::kernels::softmax::{FixedSoftmax, Softmax};
 use whit::kernels::{Activation, Backend, Kernels, WithKernels};
 use whit::tensor::padded_rows;
 use whit_benches::clock::Clock;
@@ -99,6 +99,8 @@ impl WithKernels for Floats<'_> {
 
     fn call<K: Kernels>(self, kernels: K) {
         const LEN: usize = 576;
+        /// Positions whose weights are made.
+        const SPAN: usize = 256;
         let x: Vec<f32> = (0..LEN).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
         let mut out = x.clone();
         let (mut vectors, mut others) = (Vectors::new(2, LEN), Vectors::new(2, LEN));
@@ -117,10 +119,11 @@ impl WithKernels for Floats<'_> {
                 }),
             ),
             (
-                "weights_i8",
+                "weights_i8, 256",
                 nanoseconds(&mut || {
                     out.copy_from_slice(black_box(&x));
-                    kernels.weights_i8(&mut out, &x, &mut { Softmax::EMPTY }, 0, 0, &mut quantized);
+                    let mut softmax = FixedSoftmax::EMPTY;
+                    kernels.weights_i8(&mut out[..SPAN], &[0; SPAN], &mut softmax, 0, 0, &mut quantized);
                 }),
             ),
             (

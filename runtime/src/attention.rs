@@ -11,7 +11,7 @@ mod scratch;
 
 use crate::cache::Cache;
 use crate::format::Description;
-use crate::kernels::lanes::Softmax;
+use crate::kernels::softmax::{FixedSoftmax, Running, Softmax};
 use crate::kernels::{HeadSpan, Kernels};
 use crate::layout::Layout;
 use crate::parallel::{Columns, Workers, count, over_units, worth};
@@ -71,23 +71,42 @@ impl Queries<'_> {
         for token in 0..self.tokens.len() {
             out.token(token, self.columns()).fill(0.0);
         }
-        // Only as many as there are queries: all 32 take longer to write than 64 positions take to weigh.
-        let mut softmax = heapless::Vec::<Softmax, QUERIES>::new();
-        softmax.resize(self.count(), Softmax::EMPTY).expect("a layout has at most QUERIES together");
-        let (start, end) = (self.seen(0).start, self.seen(self.tokens.len() - 1).end);
+        if !cache.is_i8() {
+            let softmax = self.over_spans(Softmax::EMPTY, |span, softmax: &mut [Softmax]| {
+                self.span_f32(kernels, cache, span, place, softmax, out);
+            });
+            return self.normalize(kernels, &softmax, out);
+        }
         let mut quantized = false;
-        for span in start / SPAN..end.div_ceil(SPAN) {
-            let span = start.max(span * SPAN)..end.min((span + 1) * SPAN);
-            if !cache.is_i8() {
-                self.span_f32(kernels, cache, span, place, &mut softmax, out);
-            } else if !self.span_in_one_piece(kernels, cache, &span, place, &mut softmax, out) {
+        let softmax = self.over_spans(FixedSoftmax::EMPTY, |span, softmax: &mut [FixedSoftmax]| {
+            if !self.span_in_one_piece(kernels, cache, &span, place, softmax, out) {
                 if !quantized {
                     self.quantize(kernels, place);
                     quantized = true;
                 }
-                self.span_i8(kernels, cache, span, place, &mut softmax, out);
+                self.span_i8(kernels, cache, span, place, softmax, out);
             }
+        });
+        self.normalize(kernels, &softmax, out);
+    }
+
+    /// Every query's softmax after all spans, of which `take_in` takes in one after the other.
+    fn over_spans<M: Copy>(
+        &self,
+        empty: Running<M>,
+        mut take_in: impl FnMut(Range<usize>, &mut [Running<M>]),
+    ) -> heapless::Vec<Running<M>, QUERIES> {
+        // Only as many as there are queries: all 32 take longer to write than 64 positions take to weigh.
+        let mut softmax = heapless::Vec::new();
+        softmax.resize(self.count(), empty).expect("a layout has at most QUERIES together");
+        let (start, end) = (self.seen(0).start, self.seen(self.tokens.len() - 1).end);
+        for span in start / SPAN..end.div_ceil(SPAN) {
+            take_in(start.max(span * SPAN)..end.min((span + 1) * SPAN), &mut softmax);
         }
+        softmax
+    }
+
+    fn normalize<K: Kernels, M>(&self, kernels: K, softmax: &[Running<M>], out: &mut Columns<'_>) {
         self.each(|Run { numbers, token, columns, .. }| {
             kernels.normalize(&softmax[numbers], out.token(token, columns));
         });
@@ -110,7 +129,7 @@ impl Queries<'_> {
         cache: &Cache<'_>,
         span: &Range<usize>,
         place: &Workplace<'_>,
-        softmax: &mut [Softmax],
+        softmax: &mut [FixedSoftmax],
         out: &mut Columns<'_>,
     ) -> bool {
         // A window may begin within a block of keys.
@@ -125,7 +144,7 @@ impl Queries<'_> {
                     queries: self.elements(&run),
                     keys: head.keys(span.clone()),
                     values: head.values(span.clone(), place.ones),
-                    value_scales: head.value_scales(span.clone()),
+                    value_logs: head.value_logs(span.clone()),
                 };
                 let out = out.token(run.token, run.columns);
                 taken = kernels.attend_head(&span, &mut softmax[run.numbers], out);
@@ -163,7 +182,7 @@ impl Queries<'_> {
         cache: &Cache<'_>,
         span: Range<usize>,
         place: &mut Workplace<'_>,
-        softmax: &mut [Softmax],
+        softmax: &mut [FixedSoftmax],
         out: &mut Columns<'_>,
     ) {
         let (count, width) = (self.count(), self.plan.width);
@@ -184,10 +203,10 @@ impl Queries<'_> {
         let mut weights = place.weights.activations(shape);
         self.each_seeing(&span, |run, seen| {
             let skip = seen.start - positions.start;
-            let scales = cache.head_i8(run.head).value_scales(seen);
+            let logs = cache.head_i8(run.head).value_logs(seen);
             for number in run.numbers {
-                let scores = scores.token(number, skip..skip + scales.len());
-                kernels.weights_i8(scores, scales, &mut softmax[number], skip, number, &mut weights);
+                let scores = scores.token(number, skip..skip + logs.len());
+                kernels.weights_i8(scores, logs, &mut softmax[number], skip, number, &mut weights);
             }
         });
 

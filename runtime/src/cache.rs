@@ -5,6 +5,7 @@
 
 use crate::kernels::Kernels;
 use crate::layout::{CacheKind, Layout};
+use crate::math::fixed::log2_steps;
 use crate::parallel::Shared;
 use crate::parts::FLOATS;
 use crate::tensor::{LANES, MatrixI8, padded_rows};
@@ -65,7 +66,7 @@ impl<'a> Cache<'a> {
 
     /// Whether keys and values are quantized.
     pub(crate) fn is_i8(&self) -> bool {
-        !FLOATS.is_there || self.kind == CacheKind::I8
+        self.kind.is_i8()
     }
 
     /// Keys and values of head `head` (layer × key/value heads + head) of an int8 cache, for reading.
@@ -75,8 +76,8 @@ impl<'a> Cache<'a> {
         let (keys, values) =
             self.numbers_i8[head * shape.numbers..][..shape.numbers].split_at(shape.keys_i8());
         let scales = &self.scales[head * shape.scales..][..shape.scales];
-        let (key_scales, value_scales) = scales.split_at(shape.positions);
-        HeadI8 { shape, keys, values, key_scales, value_scales }
+        let (key_scales, value_logs) = scales.split_at(shape.positions);
+        HeadI8 { shape, keys, values, key_scales, value_logs: bytemuck::cast_slice(value_logs) }
     }
 
     /// As [`Cache::head_i8`], of an f32 cache.
@@ -184,8 +185,8 @@ impl SharedCache<'_> {
                     let scales = head * self.shape.scales + position;
                     self.scales.part(scales..scales + 1)[0] = self.store_key_i8(kernels, head, position, key);
                     let scales = scales + self.shape.positions;
-                    self.scales.part(scales..scales + 1)[0] =
-                        self.store_value_i8(kernels, head, position, value);
+                    let scale = self.store_value_i8(kernels, head, position, value);
+                    *bytemuck::cast_mut(&mut self.scales.part(scales..scales + 1)[0]) = log2_steps(scale);
                 }
                 CacheKind::F32 if FLOATS.is_there => self.store_f32(head, position, key, value),
                 CacheKind::F32 => {}
@@ -286,7 +287,7 @@ pub(crate) struct HeadI8<'a> {
     keys: &'a [i8],
     values: &'a [i8],
     key_scales: &'a [f32],
-    value_scales: &'a [f32],
+    value_logs: &'a [i32],
 }
 
 impl<'a> HeadI8<'a> {
@@ -312,8 +313,8 @@ impl<'a> HeadI8<'a> {
             .expect("the lengths are those asked for")
     }
 
-    /// The scales of the values of `positions`.
-    pub(crate) fn value_scales(&self, positions: Range<usize>) -> &'a [f32] {
-        &self.value_scales[positions]
+    /// The logarithms of the scales of the values of `positions`, in steps.
+    pub(crate) fn value_logs(&self, positions: Range<usize>) -> &'a [i32] {
+        &self.value_logs[positions]
     }
 }

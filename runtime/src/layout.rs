@@ -20,6 +20,13 @@ pub enum CacheKind {
     I8,
 }
 
+impl CacheKind {
+    /// Whether keys and values are quantized.
+    pub(crate) const fn is_i8(self) -> bool {
+        !FLOATS.is_there || matches!(self, Self::I8)
+    }
+}
+
 /// What a session is made for. All of it costs memory, none of it but `cache` changes a bit of the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionOptions {
@@ -264,7 +271,7 @@ impl Layout {
     }
 
     const fn is_i8(&self) -> bool {
-        !FLOATS.is_there || matches!(self.options.cache, CacheKind::I8)
+        self.options.cache.is_i8()
     }
 
     /// Whether some projection takes 16-bit activations.

@@ -18,6 +18,7 @@ pub(crate) mod activation;
 mod erf;
 pub(crate) mod exp;
 pub mod fingerprint;
+pub mod fixed;
 mod log;
 pub(crate) mod round;
 mod sqrt;

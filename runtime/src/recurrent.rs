@@ -12,6 +12,7 @@ pub(crate) use buffers::Buffers;
 pub(crate) use layout::Layout;
 
 use crate::format::{Direction, Normalization, Recurrent, Role, Tensors};
+use crate::kernels::softmax::Softmax;
 use crate::kernels::{Kernels, lanes};
 use crate::layout::Quantized;
 use crate::math;
@@ -99,7 +100,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
                 Normalization::Softmax => self.kernels.enter(
                     #[inline(always)]
                     || {
-                        let mut softmax = lanes::Softmax::EMPTY;
+                        let mut softmax = Softmax::EMPTY;
                         softmax.extend(out);
                         lanes::scale(out, 1.0 / softmax.sum);
                     },

@@ -9,7 +9,7 @@ use crate::cache::SharedCache;
 use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
 use crate::kernels::Kernels;
 use crate::layout::{Layout, Quantized};
-use crate::math;
+use crate::math::{self, fixed::STEPS_PER_NAT};
 use crate::ops::{Vectors, project, worth_elements};
 use crate::parallel::{Inline, Workers, count, over_rows, over_shares};
 use crate::parts::ALL_TRANSFORMERS;
@@ -261,6 +261,9 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let pairs = self.layout.rotary_pairs;
         let query_width = self.description.query_width();
         let rotated = query_width + self.description.kv_width();
+        // The fixed-point softmax of an int8 cache wants scores in steps.
+        let unit = if self.layout.options.cache.is_i8() { STEPS_PER_NAT } else { 1.0 };
+        let factor = self.description.attention_scale * unit;
         let (cos, sin) = (&*rows.cos, &*rows.sin);
         let buffers = [(&mut *rows.projected, self.layout.projected_stride)];
         self.each_token(rotated, buffers, |token, [row]| {
@@ -269,7 +272,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
             if let Positions::Rotary(pairing) = self.description.positions {
                 self.kernels.rotate(row, self.description.head_width as usize, cos, sin, pairing);
             }
-            self.kernels.scale(&mut row[..query_width], self.description.attention_scale);
+            self.kernels.scale(&mut row[..query_width], factor);
         });
     }
 

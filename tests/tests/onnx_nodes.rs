@@ -2,6 +2,7 @@
 //! dimensions, softmax over the last, GELU, SiLU, rotary positions.
 
 use std::path::PathBuf;
+use whit::kernels::softmax::Softmax;
 use whit::kernels::{Activation, Pairing, lanes};
 use whit_tests::data::data;
 use whit_tests::onnx::{Tensor, read};
@@ -63,7 +64,7 @@ fn softmax_over_the_last_dimension() {
         let Some((mut inputs, expected)) = case(&name) else { return };
         let width = *inputs[0].shape.last().expect("a dimension");
         for row in inputs[0].values.chunks_mut(width) {
-            let mut softmax = lanes::Softmax::EMPTY;
+            let mut softmax = Softmax::EMPTY;
             softmax.extend(row);
             lanes::scale(row, 1.0 / softmax.sum);
         }

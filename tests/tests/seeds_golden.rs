@@ -16,7 +16,7 @@
 //!   training, which are the converter's.
 
 use serde_json::Value;
-use whit::kernels::lanes::Softmax;
+use whit::kernels::softmax::Softmax;
 use whit::kernels::{Activation, Kernels, Pairing, Scalar, lanes};
 use whit::math;
 use whit::parallel::Columns;

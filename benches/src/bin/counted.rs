@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 use std::thread::yield_now;
-use whit::kernels::lanes::Softmax;
+use whit::kernels::softmax::FixedSoftmax;
 use whit::kernels::{Activation, Backend, Kernels, Pairing, WithKernels};
 use whit::parallel::Columns;
 use whit::tensor::padded_rows;
@@ -129,11 +129,19 @@ fn vectors<K: Kernels>(kernels: K, length: usize) {
     let mut y = x.clone();
     let (mut plain, mut summed) = (Vectors::new(2, length), Vectors::new(2, length));
     let (mut plain, mut summed) = (plain.without_sums(), summed.filled());
-    let mut operation = |name: &str, work: &mut dyn FnMut(&mut [f32])| {
-        println!("{}\t{name}\t1\t{length}\t1", K::NAME);
-        y.copy_from_slice(&x);
-        counted(|| work(black_box(&mut y)));
+    let mut on = |vector: &[f32], name: &str, work: &mut dyn FnMut(&mut [f32])| {
+        println!("{}\t{name}\t1\t{}\t1", K::NAME, vector.len());
+        let y = &mut y[..vector.len()];
+        y.copy_from_slice(vector);
+        counted(|| work(black_box(y)));
     };
+    // Scores of at most a span, as a trained head's are spread.
+    let scores: Vec<f32> = x.iter().take(256).map(|x| x * 2e5).collect();
+    let logs = vec![0; scores.len()];
+    on(&scores, "weights_i8", &mut |y| {
+        kernels.weights_i8(y, &logs, &mut { FixedSoftmax::EMPTY }, 0, 0, &mut plain);
+    });
+    let mut operation = |name: &str, work: &mut dyn FnMut(&mut [f32])| on(&x, name, work);
     let half = &x[..length / 2];
     operation("rms_norm", &mut |y| kernels.rms_norm(&x, &x, 1e-5, y));
     operation("add", &mut |y| kernels.add(y, &x));
@@ -144,9 +152,6 @@ fn vectors<K: Kernels>(kernels: K, length: usize) {
     operation("gelu (tanh)", &mut |y| kernels.activate(Activation::GeluTanh, y));
     operation("rotate, halves", &mut |y| kernels.rotate(y, length, half, half, Pairing::HalfSplit));
     operation("rotate, pairs", &mut |y| kernels.rotate(y, length, half, half, Pairing::Interleaved));
-    operation("weights_i8", &mut |y| {
-        kernels.weights_i8(y, &x, &mut { Softmax::EMPTY }, 0, 0, &mut plain);
-    });
 }
 
 fn counted(mut work: impl FnMut()) {

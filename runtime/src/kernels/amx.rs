@@ -11,7 +11,7 @@ mod products;
 mod tiles;
 mod unpack;
 
-use super::lanes::Softmax;
+use super::softmax::{FixedSoftmax, Running};
 use super::{Activation, Avx512, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
@@ -124,28 +124,28 @@ impl Kernels for Amx {
     fn weights_i8(
         self,
         scores: &mut [f32],
-        value_scale: &[f32],
-        softmax: &mut Softmax,
+        value_logs: &[i32],
+        softmax: &mut FixedSoftmax,
         skip: usize,
         query: usize,
         out: &mut ActivationsMut<'_>,
     ) {
-        self.0.weights_i8(scores, value_scale, softmax, skip, query, out);
+        self.0.weights_i8(scores, value_logs, softmax, skip, query, out);
     }
 
     fn attends_heads(self) -> bool {
         self.0.attends_heads()
     }
 
-    fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
+    fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [FixedSoftmax], out: &mut [f32]) -> bool {
         self.0.attend_head(span, softmax, out)
     }
 
-    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+    fn add_values(self, sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {
         self.0.add_values(sums, softmax, out);
     }
 
-    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+    fn normalize<M>(self, softmax: &[Running<M>], out: &mut [f32]) {
         self.0.normalize(softmax, out);
     }
 }

@@ -8,12 +8,14 @@
 
 mod attention;
 mod floats;
+mod softmax;
 mod vectors;
 
 use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
 use super::features::vector_backend;
-use super::lanes::{self, Softmax};
+use super::lanes;
 use super::scalar::finish;
+use super::softmax::{FixedSoftmax, Running};
 use super::sources::{Flipped, Grouped, Packed, Whole};
 use super::{Activation, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
@@ -82,21 +84,21 @@ vector_backend! {
         fn weights_i8(
             self,
             scores: &mut [f32],
-            value_scale: &[f32],
-            softmax: &mut Softmax,
+            value_logs: &[i32],
+            softmax: &mut FixedSoftmax,
             skip: usize,
             query: usize,
             out: &mut ActivationsMut<'_>,
         ) {
             // SAFETY: `new` saw every feature.
-            unsafe { floats::weights_i8(scores, value_scale, softmax, skip, query, out) }
+            unsafe { softmax::weights_i8(scores, value_logs, softmax, skip, query, out) }
         }
 
         fn attends_heads(self) -> bool {
             true
         }
 
-        fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) -> bool {
+        fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [FixedSoftmax], out: &mut [f32]) -> bool {
             let takes = attention::takes(span);
             if takes {
                 // SAFETY: `new` saw every feature.
@@ -105,12 +107,12 @@ vector_backend! {
             takes
         }
 
-        fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+        fn add_values(self, sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {
             // SAFETY: `new` saw every feature.
             unsafe { floats::add_values(sums, softmax, out) }
         }
 
-        fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+        fn normalize<M>(self, softmax: &[Running<M>], out: &mut [f32]) {
             // SAFETY: `new` saw every feature.
             unsafe { floats::normalize(softmax, out) }
         }

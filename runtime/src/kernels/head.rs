@@ -5,14 +5,14 @@ use crate::tensor::MatrixI8;
 /// Queries of one token that share a key/value head, and what they see of it in one span of an int8 cache.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadSpan<'a> {
-    /// `[queries][width]`, scaled.
+    /// `[queries][width]`, scaled: their products with keys are in steps of a logarithm.
     pub queries: &'a [f32],
     /// `[positions, width]`.
     pub keys: MatrixI8<'a>,
     /// `[width, positions]`.
     pub values: MatrixI8<'a>,
-    /// `[positions]`: the scales of the values.
-    pub value_scales: &'a [f32],
+    /// `[positions]`: the logarithms of the values' scales.
+    pub value_logs: &'a [i32],
 }
 
 impl HeadSpan<'_> {

@@ -4,6 +4,7 @@
 //! vector width changes the speed and never the bits: element `i` always goes to lane `i mod 16`, in order of
 //! `i`, and the lanes are folded by one fixed tree. `ARITHMETIC.md` is the text of what stands here.
 
+use super::softmax::{FixedSoftmax, Running, Softmax};
 use crate::architecture::{Activation, Pairing};
 use crate::math;
 use crate::parallel::Columns;
@@ -42,7 +43,7 @@ fn each_sixteen(x: &[f32], rest: f32, f: impl Fn(f32) -> f32, mut add: impl FnMu
 
 inlined_for_features! {
     /// Σ f(xᵢ) in 16 lanes.
-    fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    pub(super) fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
         let mut lanes = [0.0; LANES];
         // A lane is never −0, so the zeros beyond the last element change no bit.
         each_sixteen(
@@ -60,7 +61,7 @@ inlined_for_features! {
     }
 
     /// The largest element; −∞ for an empty slice. NaN is passed over.
-    fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    pub(super) fn max_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
         let mut lanes = [f32::NEG_INFINITY; LANES];
         each_sixteen(
             x,
@@ -81,7 +82,7 @@ inlined_for_features! {
 
 /// The larger of the two; `a` if `b` is NaN.
 #[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
+pub(super) fn larger(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
 }
 
@@ -251,7 +252,7 @@ pub fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
         2 * vector,
         [scale * 255.0, scale],
         #[inline(always)]
-        |start, digits| wide_digits(x, inverse, 0, start, digits),
+        |start, digits| wide_digits(x, inverse, start, digits),
     );
 }
 
@@ -404,62 +405,6 @@ pub fn scores_f32(query: &[f32], keys: &[f32], out: &mut [f32]) {
     }
 }
 
-/// The softmax of one query's scores, a span of positions after the other, by the largest score and the sum of
-/// exponentials so far (Milakov and Gimelshein 2018).
-#[derive(Clone, Copy, Debug)]
-pub struct Softmax {
-    max: f32,
-    /// Sum of exp(score − max) over the spans so far.
-    pub sum: f32,
-    /// What sums over the spans before the latest are to be multiplied by.
-    pub correction: f32,
-}
-
-impl Softmax {
-    /// Before the first span. The smallest finite maximum rather than −∞, whose difference from itself is NaN.
-    pub const EMPTY: Self = Self { max: f32::MIN, sum: 0.0, correction: 0.0 };
-
-    /// Takes in a span: `scores = exp(scores − max)`.
-    #[inline(always)]
-    pub fn extend(&mut self, scores: &mut [f32]) {
-        let max = self.raise(max_by(scores, identity));
-        exponentials(scores, max);
-        self.add(sum_by(scores, identity));
-    }
-
-    /// The maximum, now that a span with this largest score is to be taken in.
-    #[inline(always)]
-    pub(super) fn raise(&mut self, largest: f32) -> f32 {
-        let max = larger(self.max, largest);
-        // Nothing stands before the first span, and mostly the maximum holds. The exponential of the first, an underflow,
-        // would take 150 cycles on x86: a tenth of a token of stories260K.
-        self.correction = if max == self.max {
-            1.0
-        } else if self.sum == 0.0 {
-            0.0
-        } else {
-            math::exp_nonpositive(self.max - max)
-        };
-        self.max = max;
-        max
-    }
-
-    /// Adds the sum of the span's exponentials.
-    #[inline(always)]
-    pub(super) fn add(&mut self, sum: f32) {
-        self.sum = self.sum * self.correction + sum;
-    }
-}
-
-inlined_for_features! {
-    /// `scores = exp(scores − max)`.
-    fn exponentials(scores: &mut [f32], max: f32) {
-        for score in scores {
-            *score = math::exp_nonpositive(*score - max);
-        }
-    }
-}
-
 /// A span of attention from an f32 cache: `out[d] = out[d] · correction + Σ_p exp(scores[p] − max) · v[p][d]`, summed
 /// in order of `p`.
 ///
@@ -489,45 +434,12 @@ pub fn attend_f32(scores: &mut [f32], values: &[f32], softmax: &mut Softmax, out
     }
 }
 
-/// Weights of a span for an int8 cache: exp(score − max) times each position's value scale, quantized to two int8
-/// digits of base 255 (tokens `2 query` and `2 query + 1` of `out`, whose column 0 is position `start`).
-///
-/// `scores` is overwritten and has one element for each attended position; those lie at columns `skip ..` of
-/// `out`, the columns before are 0.
-#[inline(always)]
-pub fn weights_i8(
-    scores: &mut [f32],
-    value_scale: &[f32],
-    softmax: &mut Softmax,
-    skip: usize,
-    query: usize,
-    out: &mut ActivationsMut<'_>,
-) {
-    softmax.extend(scores);
-    for (weight, s) in scores.iter_mut().zip(value_scale) {
-        *weight *= s;
-    }
-    wide_weights(scores, skip, query, out);
-}
-
-/// The last step of [`weights_i8`]: both digits of the weights.
-#[inline(always)]
-pub(super) fn wide_weights(weights: &[f32], skip: usize, query: usize, out: &mut ActivationsMut<'_>) {
-    let (scale, inverse) = wide_step_of(max_by(weights, identity));
-    out.fill(
-        2 * query,
-        [scale * 255.0, scale],
-        #[inline(always)]
-        |start, digits| wide_digits(weights, inverse, skip, start, digits),
-    );
-}
-
 /// A span of attention from an int8 cache, for some queries: `out[q][d] = out[q][d] · correction[q] + (high + low)`.
 ///
 /// `sums` are the products of both digits of each query's weights with the values, `[queries][2][padded head]`; `out`
 /// is `[queries][head]`.
 #[inline(always)]
-pub fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+pub fn add_values(sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {
     let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
     for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride))
     {
@@ -540,7 +452,7 @@ pub fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
 
 /// Divides what attention summed up for some queries by the sum of their weights: `out` is `[queries][head]`.
 #[inline(always)]
-pub fn normalize(softmax: &[Softmax], out: &mut [f32]) {
+pub fn normalize<M>(softmax: &[Running<M>], out: &mut [f32]) {
     let width = out.len() / softmax.len();
     for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
         scale(out, 1.0 / softmax.sum);
@@ -548,20 +460,15 @@ pub fn normalize(softmax: &[Softmax], out: &mut [f32]) {
 }
 
 inlined_for_features! {
-    /// Both digits of columns `start ..`, of which column `skip` is the first of `values`: those before it and after the
-    /// last are 0.
-    fn wide_digits(values: &[f32], inverse: f32, skip: usize, start: usize, digits: &mut [[i8; 64]; 2]) {
-        let [high, low] = digits;
-        let whole = start.checked_sub(skip).and_then(|first| values.get(first..)?.first_chunk::<64>());
-        if let Some(values) = whole {
+    /// Both digits of columns `start ..`, those after the last of `values` 0.
+    fn wide_digits(values: &[f32], inverse: f32, start: usize, [high, low]: &mut [[i8; 64]; 2]) {
+        let values = values.get(start..).unwrap_or_default();
+        if let Some(values) = values.first_chunk::<64>() {
             for l in 0..64 {
                 [high[l], low[l]] = split_wide(round_clamped(values[l] * inverse, WIDE_MAX));
             }
         } else {
             (*high, *low) = ([0; 64], [0; 64]);
-            let before = skip.saturating_sub(start).min(64);
-            let values = values.get(start.saturating_sub(skip)..).unwrap_or_default();
-            let (high, low) = (&mut high[before..], &mut low[before..]);
             for ((high, low), value) in high.iter_mut().zip(low).zip(values) {
                 [*high, *low] = split_wide(round_clamped(value * inverse, WIDE_MAX));
             }

@@ -49,6 +49,7 @@ mod quarters;
 pub mod scalar;
 #[cfg(target_feature = "simd128")]
 pub mod simd128;
+pub mod softmax;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod sources;
 
@@ -70,7 +71,6 @@ pub use dsp::Dsp;
 pub use head::HeadSpan;
 #[cfg(target_arch = "aarch64")]
 pub use i8mm::I8mm;
-use lanes::Softmax;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 #[cfg(whit_neon32)]
@@ -80,6 +80,7 @@ pub use packed::Packed;
 pub use scalar::Scalar;
 #[cfg(target_feature = "simd128")]
 pub use simd128::Simd128;
+use softmax::{FixedSoftmax, Running, Softmax};
 
 /// What a core must be able to do. All methods compute the same bits on every backend.
 ///
@@ -237,19 +238,19 @@ pub trait Kernels: Copy + Send + Sync {
         );
     }
 
-    /// See [`lanes::weights_i8`].
+    /// See [`softmax::weights_i8`].
     fn weights_i8(
         self,
         scores: &mut [f32],
-        value_scale: &[f32],
-        softmax: &mut Softmax,
+        value_logs: &[i32],
+        softmax: &mut FixedSoftmax,
         skip: usize,
         query: usize,
         out: &mut ActivationsMut<'_>,
     ) {
         self.enter(
             #[inline(always)]
-            || lanes::weights_i8(scores, value_scale, softmax, skip, query, out),
+            || softmax::weights_i8(scores, value_logs, softmax, skip, query, out),
         );
     }
 
@@ -262,12 +263,12 @@ pub trait Kernels: Copy + Send + Sync {
     /// [`Kernels::quantize`], the product with the keys, [`Kernels::weights_i8`], the product with the values and
     /// [`Kernels::add_values`] compute one after the other. `false`, and nothing is done, where this backend has no such
     /// piece or it would not be faster.
-    fn attend_head(self, _span: &HeadSpan<'_>, _softmax: &mut [Softmax], _out: &mut [f32]) -> bool {
+    fn attend_head(self, _span: &HeadSpan<'_>, _softmax: &mut [FixedSoftmax], _out: &mut [f32]) -> bool {
         false
     }
 
     /// See [`lanes::add_values`].
-    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+    fn add_values(self, sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {
         self.enter(
             #[inline(always)]
             || lanes::add_values(sums, softmax, out),
@@ -275,7 +276,7 @@ pub trait Kernels: Copy + Send + Sync {
     }
 
     /// See [`lanes::normalize`].
-    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+    fn normalize<M>(self, softmax: &[Running<M>], out: &mut [f32]) {
         self.enter(
             #[inline(always)]
             || lanes::normalize(softmax, out),

@@ -23,13 +23,13 @@ mod rows;
 #[cfg(target_arch = "arm")]
 #[path = "packed/thumb.rs"]
 mod rows;
-mod softmax;
 mod stream;
 #[cfg_attr(all(target_arch = "riscv32", target_feature = "m"), path = "packed/words_riscv.rs")]
 mod words;
 
-use super::lanes::{self, Softmax};
+use super::lanes;
 use super::scalar::Scalar;
+use super::softmax::{self, FixedSoftmax, Running};
 use super::{Activation, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
@@ -135,11 +135,11 @@ impl Kernels for Packed {
         floats::multiply(gate, up);
     }
 
-    fn add_values(self, sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+    fn add_values(self, sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {
         floats::add_values(sums, softmax, out);
     }
 
-    fn normalize(self, softmax: &[Softmax], out: &mut [f32]) {
+    fn normalize<M>(self, softmax: &[Running<M>], out: &mut [f32]) {
         let width = out.len() / softmax.len();
         for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
             floats::scale(out, 1.0 / softmax.sum);
@@ -156,13 +156,13 @@ impl Kernels for Packed {
     fn weights_i8(
         self,
         scores: &mut [f32],
-        value_scale: &[f32],
-        softmax: &mut Softmax,
+        value_logs: &[i32],
+        softmax: &mut FixedSoftmax,
         skip: usize,
         query: usize,
         out: &mut ActivationsMut<'_>,
     ) {
-        softmax::weights_i8(scores, value_scale, softmax, skip, query, out);
+        softmax::weights_by(floats::whole_steps, scores, value_logs, softmax, skip, query, out);
     }
 }
 

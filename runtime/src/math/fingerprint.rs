@@ -3,6 +3,7 @@
 //! Not a test of accuracy: that is proved on the host. A device, an emulator or another implementation runs
 //! [`first_difference`], or computes the fingerprints of its own functions and compares with [`FUNCTIONS`].
 
+use super::fixed::{exp2_down, log2_steps, whole_steps};
 use super::{
     cos, erf, exp, exp_nonpositive, gelu_erf, gelu_tanh, log, round_half_even, rsqrt, sigmoid, silu, sin,
     sqrt, sqrt_soft, table_sigmoid, table_tanh, tanh,
@@ -12,7 +13,7 @@ use super::{
 pub type Entry = (&'static str, fn(f32) -> f32, u32);
 
 /// Every function whose bits are worth proving; `relu` is one comparison.
-pub const FUNCTIONS: [Entry; 17] = [
+pub const FUNCTIONS: [Entry; 20] = [
     ("exp", exp, 0x57d7_a320),
     ("exp_nonpositive", |x| exp_nonpositive(-x.abs()), 0x5fa8_6918),
     ("log", log, 0x3c23_9290),
@@ -30,6 +31,10 @@ pub const FUNCTIONS: [Entry; 17] = [
     ("sqrt_soft", sqrt_soft, 0x1624_277d),
     ("rsqrt", rsqrt, 0x3599_4733),
     ("round_half_even", round_half_even, 0x0199_166d),
+    // Of integers their f32, which is rounded: below 2^24 exact.
+    ("exp2_down", |x| exp2_down(x.to_bits() >> 12) as f32, 0xa927_cbc5),
+    ("log2_steps", |x| log2_steps(x) as f32, 0xab35_a4c5),
+    ("whole_steps", |x| whole_steps(x) as f32, 0xa3fd_fe54),
 ];
 
 /// The name of the first function whose fingerprint is wrong on this target; `None` if all agree.

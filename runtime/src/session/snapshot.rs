@@ -111,8 +111,15 @@ impl Session<'_, '_> {
         let [low, high] = [position as u32, (position >> 32) as u32];
         let fingerprint = self.model.file().fingerprint();
         let [first, second] = [fingerprint as u32, (fingerprint >> 32) as u32];
-        let int8 = self.options.cache == CacheKind::I8;
-        [first, second, low, high, remembered, u32::from(int8), 0]
+        [first, second, low, high, remembered, kind(self.options.cache), 0]
+    }
+}
+
+/// The number of a kind of cache. 1 was an int8 cache that kept the values' scales instead of their logarithms.
+fn kind(cache: CacheKind) -> u32 {
+    match cache {
+        CacheKind::F32 => 0,
+        CacheKind::I8 => 2,
     }
 }
 

@@ -5,13 +5,14 @@
 //! short: a token of stories260K behind 64 others took 188 thousand so, and takes 128 thousand in one piece.
 #![allow(unsafe_code, reason = "vector loads and stores")]
 
-use super::floats::{put_digits, quantize_row, weigh};
+use super::floats::quantize_row;
+use super::softmax::{Most, some_integers, steps, weigh};
 use super::vectors::*;
 use super::{broadcast, for_avx512, load as load_i32};
 use crate::activations::RowMut;
 use crate::attention::SPAN;
 use crate::kernels::HeadSpan;
-use crate::kernels::lanes::{self, Softmax};
+use crate::kernels::softmax::FixedSoftmax;
 use crate::tensor::LANES;
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
@@ -33,9 +34,12 @@ pub(super) fn takes(span: &HeadSpan<'_>) -> bool {
     span.width() <= WIDEST && span.queries.len() <= MOST * span.width() && span.positions() <= SPAN
 }
 
+/// Of the scores of a line what [`steps`] makes, 16 at a time.
+type Scores = [[[i32; LANES]; 2]; LINE / LANES];
+
 /// Memory for one query.
 struct Room {
-    scores: [MaybeUninit<[[f32; LANES]; LINE / LANES]>; LINES],
+    scores: [MaybeUninit<Scores>; LINES],
     digits: [[MaybeUninit<[i8; LINE]>; LINES]; 2],
 }
 
@@ -48,8 +52,8 @@ impl Room {
 
 /// What is kept of one query between two steps, for the lines of its span.
 struct Query<'a> {
-    /// Scores, then weights.
-    scores: &'a mut [[[f32; LANES]; LINE / LANES]],
+    scores: &'a mut [Scores],
+    most: Most,
     high: Digits<'a>,
     low: Digits<'a>,
 }
@@ -60,6 +64,7 @@ impl<'a> Query<'a> {
         let [high, low] = &mut room.digits;
         Self {
             scores: zeroed(&mut room.scores[..lines]),
+            most: Most::none(),
             high: Digits::new(&mut high[..lines]),
             low: Digits::new(&mut low[..lines]),
         }
@@ -103,7 +108,7 @@ fn zeroed<T: bytemuck::Zeroable>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
 
 for_avx512! {
     /// See [`Kernels::attend_head`](crate::kernels::Kernels::attend_head).
-    pub(super) fn attend_head(span: &HeadSpan<'_>, softmax: &mut [Softmax], out: &mut [f32]) {
+    pub(super) fn attend_head(span: &HeadSpan<'_>, softmax: &mut [FixedSoftmax], out: &mut [f32]) {
         match softmax {
             [softmax] => attend([softmax], span, out),
             [first, second] => attend([first, second], span, out),
@@ -114,20 +119,24 @@ for_avx512! {
     /// Every query's step before any query's next, for within a query each waits for the one before; keys and values are
     /// loaded once for all.
     #[inline]
-    fn attend<const N: usize>(softmax: [&mut Softmax; N], span: &HeadSpan<'_>, out: &mut [f32]) {
-        let lines = span.positions().div_ceil(LINE);
+    fn attend<const N: usize>(softmax: [&mut FixedSoftmax; N], span: &HeadSpan<'_>, out: &mut [f32]) {
+        let (lines, chunks) = (span.positions().div_ceil(LINE), span.positions().div_ceil(LANES));
         let mut rooms = [const { Room::EMPTY }; N];
         let mut queries = rooms.each_mut().map(|room| Query::new(room, lines));
         score(span, &mut queries);
         let mut corrections = [_mm512_setzero_ps(); N];
         for (i, softmax) in softmax.into_iter().enumerate() {
-            weights(span, softmax, &mut queries[i]);
+            let Query { scores, most, high, low } = &mut queries[i];
+            // SAFETY: arrays of 16 integers; loads need no alignment.
+            let load = |scores: &[i32; LANES]| unsafe { _mm512_loadu_si512(scores.as_ptr().cast()) };
+            let (scores, rows) = (scores.as_flattened(), [high.row(), low.row()]);
+            weigh(*most, chunks, softmax, rows, |chunk| scores[chunk].each_ref().map(load));
             corrections[i] = _mm512_set1_ps(softmax.correction);
         }
         add_values(span, &queries, corrections, out);
     }
 
-    /// The queries' products with all keys, in whole blocks of 16.
+    /// The queries' products with all keys, as steps.
     #[inline]
     fn score<const N: usize>(span: &HeadSpan<'_>, queries: &mut [Query<'_>; N]) {
         let (mut starts, mut scales) = ([_mm512_setzero_si512(); N], [_mm512_setzero_ps(); N]);
@@ -143,8 +152,7 @@ for_avx512! {
             }
         }
         let flip = _mm512_set1_epi8(-128);
-        let mut scores = queries.each_mut().map(|query| query.scores.as_flattened_mut().iter_mut());
-        for (weights, row_scale) in span.keys.blocks() {
+        for (block, (weights, row_scale)) in span.keys.blocks().enumerate() {
             let mut sums = starts;
             for (weights, x) in weights.as_chunks::<64>().0.iter().zip(&x) {
                 let weights = _mm512_xor_si512(load_i32(weights), flip);
@@ -152,33 +160,17 @@ for_avx512! {
                     sums[i] = _mm512_dpbusd_epi32(sums[i], weights, broadcast(x[i]));
                 }
             }
-            let row_scale = load(row_scale);
-            for i in 0..N {
-                let scale = _mm512_mul_ps(row_scale, scales[i]);
-                let Some(out) = scores[i].next() else { return };
-                store(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[i]), scale), out);
+            let (row_scale, logs) = (load(row_scale), &span.value_logs[block * LANES..]);
+            let (lanes, logs) = (first(logs.len()), some_integers(logs));
+            for (query, i) in queries.iter_mut().zip(0..N) {
+                let scores = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[i]), _mm512_mul_ps(row_scale, scales[i]));
+                let Some(out) = query.scores.as_flattened_mut().get_mut(block) else { return };
+                for (out, values) in out.iter_mut().zip(steps(scores, logs, lanes, &mut query.most)) {
+                    // SAFETY: the array has 16 elements; the store needs no alignment.
+                    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), values) };
+                }
             }
         }
-    }
-
-    /// Both digits of the weights of all positions.
-    #[inline]
-    fn weights(span: &HeadSpan<'_>, softmax: &mut Softmax, query: &mut Query<'_>) {
-        let positions = span.positions();
-        let scores = query.scores.as_flattened_mut();
-        let (last, largest) =
-            weigh(&mut scores.as_flattened_mut()[..positions], span.value_scales, softmax);
-        // Whole vectors, zeros after the last weight: nothing below asks where that is.
-        let mut rest = last;
-        for chunk in &mut scores[positions / LANES..] {
-            store(rest, chunk);
-            rest = _mm512_setzero_ps();
-        }
-        let step = lanes::wide_step_of(largest);
-        put_digits([query.high.row(), query.low.row()], step, |line| {
-            let [a, b, c, d] = &query.scores[line];
-            [load(a), load(b), load(c), load(d)]
-        });
     }
 
     /// The products of both digits with all values, added to what the spans before left.

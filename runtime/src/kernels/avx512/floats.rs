@@ -8,7 +8,8 @@ use super::for_avx512;
 use super::vectors::*;
 use crate::activations::RowMut;
 use crate::kernels::Pairing;
-use crate::kernels::lanes::{self, Softmax};
+use crate::kernels::lanes;
+use crate::kernels::softmax::{FixedSoftmax, Running};
 use crate::math::{self, activation::SILU_LOWEST};
 use crate::quant::WIDE_MAX;
 use crate::tensor::{ActivationsMut, LANES};
@@ -43,32 +44,14 @@ for_avx512! {
 
     /// See [`lanes::quantize_wide`].
     pub(super) fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
-        let step = lanes::wide_step_of(absmax(x));
-        put_digits(out.pair_mut(2 * vector), step, |line| sixty_four(line, |column| sixteen(x, column)));
-    }
-
-    /// Writes both digits of the elements, of which `at(line)` gives 64; `step` is their scale and its inverse.
-    #[inline]
-    pub(super) fn put_digits(rows: [RowMut<'_>; 2], step: (f32, f32), at: impl Fn(usize) -> [__m512; 4]) {
-        let ([mut high, mut low], (scale, inverse)) = (rows, step);
-        let mut totals = [_mm512_setzero_si512(); 2];
-        for line in 0..high.data.len() {
-            let [digits_high, digits_low] = digits(rounded(&at(line), inverse, WIDE_MAX as f32));
-            totals[0] = put(&mut high, line, digits_high, totals[0]);
-            totals[1] = put(&mut low, line, digits_low, totals[1]);
-        }
-        (*high.total, *low.total) = (_mm512_reduce_add_epi32(totals[0]), _mm512_reduce_add_epi32(totals[1]));
-        (*high.scale, *low.scale) = (scale * 255.0, scale);
-    }
-
-    /// The elements of a line, of which `at(column)` gives 16.
-    #[inline]
-    fn sixty_four(line: usize, at: impl Fn(usize) -> __m512) -> [__m512; 4] {
-        let mut x = [_mm512_setzero_ps(); 4];
-        for i in 0..4 {
-            x[i] = at(64 * line + LANES * i);
-        }
-        x
+        let (scale, inverse) = lanes::wide_step_of(absmax(x));
+        put_digits(out.pair_mut(2 * vector), scale, |line| {
+            let mut elements = [_mm512_setzero_ps(); 4];
+            for i in 0..4 {
+                elements[i] = sixteen(x, 64 * line + LANES * i);
+            }
+            rounded(&elements, inverse, WIDE_MAX as f32)
+        });
     }
 
     /// [`quantize`] of at most 16 elements, a small head's: half the operations. Returns their sum and the scale.
@@ -154,33 +137,8 @@ for_avx512! {
         }
     }
 
-    /// See [`lanes::weights_i8`].
-    pub(super) fn weights_i8(
-        scores: &mut [f32],
-        value_scale: &[f32],
-        softmax: &mut Softmax,
-        skip: usize,
-        query: usize,
-        out: &mut ActivationsMut<'_>,
-    ) {
-        let (last, largest) = weigh(scores, value_scale, softmax);
-        let (rows, step) = (out.pair_mut(2 * query), lanes::wide_step_of(largest));
-        if skip != 0 {
-            store(last, scores.as_chunks_mut::<LANES>().1);
-            return put_shifted(rows, step, scores, skip);
-        }
-        let chunks = scores.as_chunks::<LANES>().0;
-        put_digits(rows, step, |line| {
-            sixty_four(line, |column| match chunks.get(column / LANES) {
-                Some(chunk) => load(chunk),
-                None if column / LANES == chunks.len() => last,
-                None => _mm512_setzero_ps(),
-            })
-        });
-    }
-
     /// See [`lanes::add_values`].
-    pub(super) fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+    pub(super) fn add_values(sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {
         let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
         for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride)) {
             let (high, low) = sums.split_at(stride);
@@ -193,7 +151,7 @@ for_avx512! {
     }
 
     /// See [`lanes::normalize`].
-    pub(super) fn normalize(softmax: &[Softmax], out: &mut [f32]) {
+    pub(super) fn normalize<M>(softmax: &[Running<M>], out: &mut [f32]) {
         let width = out.len() / softmax.len();
         for (out, softmax) in out.chunks_exact_mut(width).zip(softmax) {
             let factor = _mm512_set1_ps(1.0 / softmax.sum);
@@ -201,50 +159,5 @@ for_avx512! {
                 store(_mm512_mul_ps(sixteen(out, 0), factor), out);
             }
         }
-    }
-
-    /// Makes weights of the scores, and returns those after the last whole 16, which it does not store: a load that
-    /// waits for a masked store takes long; and the largest.
-    #[inline]
-    pub(super) fn weigh(scores: &mut [f32], value_scale: &[f32], softmax: &mut Softmax) -> (__m512, f32) {
-        let max = _mm512_set1_ps(softmax.raise(most(scores)));
-        let (chunks, rest) = scores.as_chunks_mut::<LANES>();
-        let (scales, rest_scales) = value_scale.as_chunks::<LANES>();
-        let (mut sums, mut largest) = (_mm512_setzero_ps(), _mm512_set1_ps(f32::NEG_INFINITY));
-        for (chunk, scales) in chunks.iter_mut().zip(scales) {
-            let exp = exp_nonpositive(_mm512_sub_ps(load(chunk), max));
-            sums = _mm512_add_ps(sums, exp);
-            let weights = _mm512_mul_ps(exp, load(scales));
-            largest = larger(largest, weights);
-            store(weights, chunk);
-        }
-        let mut last = _mm512_setzero_ps();
-        if !rest.is_empty() {
-            let exp = exp_nonpositive(_mm512_sub_ps(sixteen(rest, 0), max));
-            let exp = _mm512_maskz_mov_ps(first(rest.len()), exp);
-            sums = _mm512_add_ps(sums, exp);
-            last = _mm512_mul_ps(exp, sixteen(rest_scales, 0));
-            largest = larger(largest, last);
-        }
-        softmax.add(fold(sums));
-        (last, _mm512_reduce_max_ps(largest))
-    }
-
-    /// Writes both digits of `weights`, of which column `skip` is the first. Not inlined: few spans begin elsewhere than
-    /// at their first column.
-    #[inline(never)]
-    fn put_shifted(rows: [RowMut<'_>; 2], step: (f32, f32), weights: &[f32], skip: usize) {
-        let sixteen_at = |column: usize| {
-            let before = skip.saturating_sub(column);
-            if before >= LANES {
-                return _mm512_setzero_ps();
-            }
-            // The lanes before `skip` are those that the shifted mask leaves out.
-            let values = sixteen(weights, (column + before).saturating_sub(skip));
-            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-            let from = _mm512_sub_epi32(lanes, _mm512_set1_epi32(before as i32));
-            _mm512_maskz_permutexvar_ps(!first(before), from, values)
-        };
-        put_digits(rows, step, |line| sixty_four(line, sixteen_at));
     }
 }

@@ -37,26 +37,6 @@ for_avx512! {
         _mm512_scalef_ps(_mm512_add_ps(_mm512_set1_ps(1.0), q), n)
     }
 
-    /// The largest of the elements; −∞ for none. NaN is passed over.
-    #[inline]
-    pub(super) fn most(x: &[f32]) -> f32 {
-        let none = _mm512_set1_ps(f32::NEG_INFINITY);
-        let mut lanes = [none; 4];
-        let (lines, rest) = x.as_chunks::<64>();
-        for line in lines {
-            for i in 0..4 {
-                lanes[i] = larger(lanes[i], sixteen(line, LANES * i));
-            }
-        }
-        let (chunks, rest) = rest.as_chunks::<LANES>();
-        for i in 0..chunks.len() {
-            lanes[i] = larger(lanes[i], load(&chunks[i]));
-        }
-        let last = _mm512_mask_mov_ps(none, first(rest.len()), sixteen(rest, 0));
-        lanes[3] = larger(lanes[3], last);
-        _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(lanes[0], lanes[1]), _mm512_max_ps(lanes[2], lanes[3])))
-    }
-
     /// The largest magnitude; 0 for none. NaN is passed over.
     #[inline]
     pub(super) fn absmax(x: &[f32]) -> f32 {
@@ -128,6 +108,20 @@ for_avx512! {
         // Packing works in each 128 bits: of every 16 values, four lie in each.
         let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
         _mm512_permutexvar_epi32(order, _mm512_packs_epi16(a, b))
+    }
+
+    /// Writes both digits of 64 values a line, of which the low one is worth `unit`.
+    #[inline]
+    pub(super) fn put_digits(rows: [RowMut<'_>; 2], unit: f32, mut values: impl FnMut(usize) -> Words) {
+        let [mut high, mut low] = rows;
+        let mut totals = [_mm512_setzero_si512(); 2];
+        for line in 0..high.data.len() {
+            let [digits_high, digits_low] = digits(values(line));
+            totals[0] = put(&mut high, line, digits_high, totals[0]);
+            totals[1] = put(&mut low, line, digits_low, totals[1]);
+        }
+        (*high.total, *low.total) = (_mm512_reduce_add_epi32(totals[0]), _mm512_reduce_add_epi32(totals[1]));
+        (*high.scale, *low.scale) = (unit * 255.0, unit);
     }
 
     /// Writes a line of a row and returns `total` with its sums of four added.

@@ -3,8 +3,9 @@
 use super::cases::SPECIAL;
 use super::floats::{mismatch, vectors};
 use super::{Mismatch, Random, Room};
-use crate::kernels::lanes::Softmax;
+use crate::kernels::softmax::FixedSoftmax;
 use crate::kernels::{HeadSpan, Kernels, Scalar};
+use crate::math::fixed::POINT;
 use crate::parallel::Columns;
 use crate::tensor::{ActivationShape, LANES, MatrixI8, padded_rows};
 
@@ -47,7 +48,7 @@ impl Case {
         let mut random = Random::new((width * positions) as u64);
         let Some(x) = room.take::<f32>(queries * width) else { return Ok(None) };
         let Some(key_scales) = room.take::<f32>(padded_rows(positions)) else { return Ok(None) };
-        let Some(value_scales) = room.take::<f32>(positions) else { return Ok(None) };
+        let Some(value_logs) = room.take::<i32>(positions) else { return Ok(None) };
         let Some(ones) = room.take::<f32>(padded_rows(width)) else { return Ok(None) };
         let Some(keys) = room.take::<i8>(MatrixI8::data_len(positions, width)) else { return Ok(None) };
         let Some(values) = room.take::<i8>(MatrixI8::data_len(width, positions)) else { return Ok(None) };
@@ -55,11 +56,11 @@ impl Case {
         ones.fill(1.0);
         out.fill(0.0);
         let (found, expected) = out.split_at_mut(queries * width);
-        let mut softmax = [[Softmax::EMPTY; 3]; 2];
+        let mut softmax = [[FixedSoftmax::EMPTY; 3]; 2];
         let [by_kernels, by_scalar] = softmax.each_mut().map(|softmax| &mut softmax[..queries]);
-        for spread in [0.001, 30.0] {
+        for spread in [1.0, 30_000.0] {
             key_scales.fill_with(|| random.float().abs() * spread);
-            value_scales.fill_with(|| random.float().abs());
+            value_logs.fill_with(|| random.within(-20 << POINT, 1 << POINT));
             x.fill_with(|| random.float());
             x[0] = SPECIAL[random.within(0, SPECIAL.len() as i32 - 1) as usize];
             keys.fill_with(|| random.within(-127, 127) as i8);
@@ -68,7 +69,7 @@ impl Case {
                 queries: x,
                 keys: MatrixI8::new(positions, width, key_scales, keys).expect("the lengths are its own"),
                 values: MatrixI8::new(width, positions, ones, values).expect("the lengths are its own"),
-                value_scales,
+                value_logs,
             };
             if self.in_steps(&span, by_scalar, expected, Room(room.0)).is_none() {
                 return Ok(None);
@@ -94,7 +95,7 @@ impl Case {
         self,
         name: &'static str,
         [found, expected]: [&[f32]; 2],
-        softmax: [&[Softmax]; 2],
+        softmax: [&[FixedSoftmax]; 2],
     ) -> Result<(), Mismatch> {
         mismatch(name, self.positions, self.width, self.queries, found, expected)?;
         for (found, expected) in softmax[0].iter().zip(softmax[1]) {
@@ -108,7 +109,7 @@ impl Case {
     fn in_steps(
         self,
         span: &HeadSpan<'_>,
-        softmax: &mut [Softmax],
+        softmax: &mut [FixedSoftmax],
         out: &mut [f32],
         mut room: Room<'_>,
     ) -> Option<()> {
@@ -124,7 +125,7 @@ impl Case {
             vectors(ActivationShape { tokens: 2 * queries, cols: positions }, false, &mut room)?;
         for (query, softmax) in softmax.iter_mut().enumerate() {
             let scores = scores.token(query, 0..positions);
-            Scalar.weights_i8(scores, span.value_scales, softmax, 0, query, &mut weights);
+            Scalar.weights_i8(scores, span.value_logs, softmax, 0, query, &mut weights);
         }
         let height = padded_rows(width);
         let sums = room.take(2 * queries * height)?;

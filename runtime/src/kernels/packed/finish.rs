@@ -2,7 +2,8 @@
 //! functions for them would take twice as many instructions.
 //!
 //! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and
-//! its rounding may be no tie and carries not into the exponent; all else as [`scalar`] has it.
+//! its rounding may be no tie and carries not into the exponent; all else as [`scalar`] has it. The scale of a token from 2 to
+//! 2³³, as queries in steps of a logarithm have, is taken as one of 2³² times less, whose results are raised again.
 
 use super::words::{self, normalized};
 use crate::kernels::scalar;
@@ -34,14 +35,19 @@ struct Scale {
     mantissa: u32,
     /// As it is stored, − 128; more than any row's makes good, if it is not from 1 to 127.
     exponent: u32,
+    /// What the exponents of results are raised by.
+    raised: u32,
 }
 
 impl Scale {
     fn new(x: f32) -> Self {
         let bits = x.to_bits();
-        let in_range = (1..128).contains(&(bits >> 23));
-        let exponent = if in_range { (bits >> 23).wrapping_sub(128) } else { 1 << 9 };
-        Self { mantissa: bits << 8 | SIGN, exponent }
+        let (exponent, raised) = match bits >> 23 {
+            exponent @ 1..128 => (exponent.wrapping_sub(128), 0),
+            exponent @ 128..160 => (exponent.wrapping_sub(128 + 32), 32),
+            _ => (1 << 9, 0),
+        };
+        Self { mantissa: bits << 8 | SIGN, exponent, raised }
     }
 }
 
@@ -64,7 +70,7 @@ fn result(sum: i32, row_scale: u32, token: Scale) -> Option<u32> {
         return None;
     }
     let sign = sum.cast_unsigned() & SIGN;
-    let (magnitude, exponent) = normalized((magnitude << 8, scale.1 + 23));
+    let (magnitude, exponent) = normalized((magnitude << 8, scale.1 + 23 + token.raised));
     Some(sign | words::product(magnitude, scale.0, exponent + 1))
 }
 

@@ -2,7 +2,8 @@
 //! row, where functions for them would take 130.
 //!
 //! Done here where the sum has at most 24 bits, the product of both scales is of 2⁻¹²⁶ to 2, that of the token less than 2, and no
-//! rounding is a tie or carries into the exponent; all else as [`scalar`] has it. A product of mantissas is 2¹⁶ (a₂ · b + a₁ · b₂)
+//! rounding is a tie or carries into the exponent; all else as [`scalar`] has it. The scale of a token from 2 to 2³³, as queries in
+//! steps of a logarithm have, is taken as one of 2³² times less, whose results are raised again. A product of mantissas is 2¹⁶ (a₂ · b + a₁ · b₂)
 //! + a₁ · b₁ with a = 2¹⁶ a₂ + a₁, and b alike; of the last one only the upper half is needed, unless it is a tie.
 #![allow(unsafe_code, reason = "a function written in assembly, and a call of it")]
 
@@ -19,8 +20,8 @@ pub(super) fn finish(out: &mut [f32; LANES], row_scale: &[f32; LANES], token_sca
 /// [`finish`] of 16 rows; the token's scale as bits, for floats are passed in other registers where there is an FPU.
 ///
 /// In low registers: the results from r0 on, of the token's scale the mantissa in r5, its upper part in r6, its lower in r7; of a
-/// row, the exponent in r2. In high ones: r8 is the end, r9 the way from results to scales, r10 the token's exponent, lr the
-/// highest bit of a mantissa.
+/// row, the exponent in r2. In high ones: r8 is the end, r9 the way from results to scales, r10 the token's exponent, r11
+/// what a result's is raised by, lr the highest bit of a mantissa.
 ///
 /// # Safety
 /// - There are 16 numbers at `out` and at `row_scale`.
@@ -31,7 +32,8 @@ unsafe extern "C" fn rows(out: *mut f32, row_scale: *const f32, token_scale: u32
          mov r4, r8
          mov r5, r9
          mov r6, r10
-         push {{r2, r4-r6}}
+         mov r7, r11
+         push {{r2, r4-r7}}
          subs r1, r1, r0
          mov r9, r1
          movs r1, #64
@@ -47,6 +49,12 @@ unsafe extern "C" fn rows(out: *mut f32, row_scale: *const f32, token_scale: u32
          uxth r7, r5",
         // Its exponent − 128; larger than any row's can make good if that is not from 1 to 127, or there is a sign.
         "lsrs r2, r2, #23
+         movs r3, #25
+         cmp r2, #128
+         blo 1f
+         subs r2, r2, #32
+         adds r3, r3, #32
+         1: mov r11, r3
          subs r2, r2, #1
          cmp r2, #127
          blo 1f
@@ -90,7 +98,7 @@ unsafe extern "C" fn rows(out: *mut f32, row_scale: *const f32, token_scale: u32
          beq 8f
          lsls r4, r4, #8
          adds r2, r2, r4
-         adds r2, r2, #25",
+         add r2, r11",
         // Its highest bit to the place of a mantissa's, bisected.
         "lsrs r4, r1, #24
          bne 9f
@@ -139,10 +147,11 @@ unsafe extern "C" fn rows(out: *mut f32, row_scale: *const f32, token_scale: u32
          8: stmia r0!, {{r1}}
          cmp r0, r8
          bne 1b
-         pop {{r2, r4-r6}}
+         pop {{r2, r4-r7}}
          mov r8, r4
          mov r9, r5
          mov r10, r6
+         mov r11, r7
          pop {{r4-r7, pc}}",
         "9: mov r1, r9
          ldr r1, [r0, r1]

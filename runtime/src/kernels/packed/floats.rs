@@ -3,7 +3,9 @@
 
 use super::{SIGN, words};
 use crate::architecture::Pairing;
-use crate::kernels::lanes::{Softmax, fold};
+use crate::kernels::lanes::fold;
+use crate::kernels::softmax::FixedSoftmax;
+use crate::math::fixed::MOST_STEPS;
 use crate::tensor::LANES;
 
 /// `x · y`.
@@ -53,6 +55,21 @@ impl Factor {
 #[inline(never)]
 fn other(x: f32, y: f32) -> f32 {
     x * y
+}
+
+/// As [`fixed::whole_steps`](crate::math::fixed::whole_steps).
+#[inline(always)]
+pub(super) fn whole_steps(score: f32) -> i32 {
+    let bits = score.to_bits();
+    let sign = bits.cast_signed() >> 31;
+    let magnitude = match bits << 1 >> 24 {
+        0..127 => return 0,
+        exponent @ 127..156 => ((bits << 8 | SIGN) >> (158 - exponent)).cast_signed(),
+        // NaN counts as the least.
+        _ if bits << 1 > f32::INFINITY.to_bits() << 1 => return -MOST_STEPS,
+        _ => MOST_STEPS,
+    };
+    (magnitude ^ sign) - sign
 }
 
 /// `x · factor` for each.
@@ -106,7 +123,7 @@ pub(super) fn sum_by(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// As [`lanes::add_values`](crate::kernels::lanes::add_values).
-pub(super) fn add_values(sums: &[f32], softmax: &[Softmax], out: &mut [f32]) {
+pub(super) fn add_values(sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {
     let (width, stride) = (out.len() / softmax.len(), sums.len() / (2 * softmax.len()));
     for ((out, softmax), sums) in out.chunks_exact_mut(width).zip(softmax).zip(sums.chunks_exact(2 * stride))
     {
@@ -131,6 +148,8 @@ fn corrected(x: f32, factor: f32, y: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::kernels::conformance::Random;
+    use crate::math::fixed;
+    use crate::math::sweep::inputs;
 
     fn same(found: f32, expected: f32) -> bool {
         found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan()
@@ -141,6 +160,13 @@ mod tests {
         let (bits, few) = (random.bits(), u32::MAX << random.within(0, 23));
         let bits = if random.within(0, 1) == 0 { bits & few } else { bits };
         f32::from_bits(if random.within(0, 3) == 0 { bits } else { 0x3c00_0000 + (bits & 0x87ff_ffff) })
+    }
+
+    #[test]
+    fn steps_are_those_of_the_definition() {
+        for x in inputs().map(f32::from_bits) {
+            assert_eq!(whole_steps(x), fixed::whole_steps(x), "{x:e}");
+        }
     }
 
     #[test]

@@ -34,18 +34,10 @@ pub(super) fn quantize_each(x: &[f32], mut put: impl FnMut(usize, [i8; LANES])) 
 #[inline(always)]
 pub(super) fn quantize_wide(x: &[f32], vector: usize, out: &mut ActivationsMut<'_>) {
     let Some(largest) = largest(x) else { return lanes::quantize_wide(x, vector, out) };
-    wide_digits(x, largest, 0, 2 * vector, out);
-}
-
-/// Both digits of `x`, whose largest magnitude is that, as columns from `skip` on of two tokens.
-#[inline(always)]
-pub(super) fn wide_digits(x: &[f32], largest: f32, skip: usize, token: usize, out: &mut ActivationsMut<'_>) {
     let (scale, inverse) = wide_step_of(largest);
     let steps = Steps::of_two_digits(inverse);
-    out.fill(token, [scale * 255.0, scale], |start, digits| {
-        let before = skip.saturating_sub(start).min(64);
-        let x = x.get(start.saturating_sub(skip)..).unwrap_or_default();
-        steps.split(x, before, digits);
+    out.fill(2 * vector, [scale * 255.0, scale], |start, digits| {
+        steps.split(&x[start.min(x.len())..], digits);
     });
 }
 
@@ -54,13 +46,6 @@ pub(super) fn wide_digits(x: &[f32], largest: f32, skip: usize, token: usize, ou
 pub(super) fn largest(x: &[f32]) -> Option<f32> {
     let largest = x.iter().fold(0, |most, x| most.max(x.to_bits() << 1));
     (largest < f32::INFINITY.to_bits() << 1).then_some(f32::from_bits(largest >> 1))
-}
-
-/// The largest of `x`; none if there is a negative number, an infinity or a NaN.
-#[inline(never)]
-pub(super) fn largest_positive(x: &[f32]) -> Option<f32> {
-    let largest = x.iter().fold(0, |most, x| most.max(x.to_bits()));
-    (largest < f32::INFINITY.to_bits()).then_some(f32::from_bits(largest))
 }
 
 /// Multiplication by the inverse of a step, and rounding to an integer of at most `LIMIT`, by way of `POINT` bits below it. What is
@@ -95,13 +80,13 @@ impl Steps<WIDE_MAX, 16> {
         Self::new(inverse)
     }
 
-    /// 64 columns, zeros beyond the last and `before` the first.
+    /// 64 columns, zeros beyond the last.
     #[inline(never)]
-    fn split(&self, x: &[f32], before: usize, [high, low]: &mut [[i8; 64]; 2]) {
-        if x.len() + before < 64 || before > 0 {
+    fn split(&self, x: &[f32], [high, low]: &mut [[i8; 64]; 2]) {
+        if x.len() < 64 {
             (*high, *low) = ([0; 64], [0; 64]);
         }
-        for ((high, low), &x) in high[before..].iter_mut().zip(&mut low[before..]).zip(x) {
+        for ((high, low), &x) in high.iter_mut().zip(low).zip(x) {
             [*high, *low] = split_wide(self.rounded(x));
         }
     }
