@@ -16,16 +16,20 @@ mod limits;
 mod opening;
 pub(crate) mod origin;
 pub mod plots;
+mod probe;
 pub mod report;
 mod runs;
+pub mod scaling;
 pub mod stability;
 mod start;
 pub mod statistics;
 mod subject;
+mod turns;
 
 pub use energy::{Asked, energy};
 pub use report::Report;
 pub use start::add_start;
+pub use turns::turns;
 
 use crate::machine::{Conditions, Machine, Root};
 use crate::usage::peak_rss_bytes;

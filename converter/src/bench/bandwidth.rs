@@ -15,10 +15,8 @@ const PASSES: usize = 8;
 /// `backend` has, from one place at a time or from several. The best pass counts: what the machine can do, not what
 /// disturbed it.
 pub(super) fn read_gb_per_s(backend: Backend, bytes: &[u8], workers: &dyn Workers) -> f64 {
-    let one = best_pass(bytes.len(), || read::<1>(backend, bytes, workers));
-    let four = best_pass(bytes.len(), || read::<4>(backend, bytes, workers));
-    let sixteen = best_pass(bytes.len(), || read::<16>(backend, bytes, workers));
-    bytes.len() as f64 / one.min(four).min(sixteen) / 1e9
+    let passes = WAYS.map(|way| best_pass(bytes.len(), || pass(way, backend, bytes, workers)));
+    bytes.len() as f64 / passes.into_iter().fold(f64::INFINITY, f64::min) / 1e9
 }
 
 /// Seconds of the fastest of several calls of `pass`, which reads `len` bytes.
@@ -37,12 +35,19 @@ fn best_pass(len: usize, pass: impl Fn()) -> f64 {
 }
 
 /// One pass of all workers.
-fn read<const STREAMS: usize>(backend: Backend, bytes: &[u8], workers: &dyn Workers) {
+fn pass(way: Read, backend: Backend, bytes: &[u8], workers: &dyn Workers) {
     let (steps, _) = bytes.as_chunks::<64>();
-    workers.run(&|worker| {
-        let part = &steps[share(steps.len(), worker, workers.count())];
-        black_box(backend.run(Sum::<STREAMS>(black_box(part))));
-    });
+    workers.run(&|worker| way(backend, &steps[share(steps.len(), worker, workers.count())]));
+}
+
+/// Reads all bytes once, in the widest loads that the backend has.
+pub(super) type Read = fn(Backend, &[[u8; 64]]);
+
+/// From one place at a time, from four and from sixteen: which is the fastest is the machine's.
+pub(super) const WAYS: [Read; 3] = [read::<1>, read::<4>, read::<16>];
+
+fn read<const STREAMS: usize>(backend: Backend, steps: &[[u8; 64]]) {
+    black_box(backend.run(Sum::<STREAMS>(black_box(steps))));
 }
 
 /// Adds all words of 32 bits, `STREAMS` stretches of the bytes side by side.

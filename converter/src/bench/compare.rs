@@ -1,6 +1,7 @@
 //! What changed between two measurements, and whether it is more than noise.
 
 use super::report::Report;
+use super::scaling::is_paired;
 use super::statistics::{Ratio, quantile};
 use serde::Serialize;
 use std::path::Path;
@@ -142,7 +143,7 @@ fn notes(a: &Report, b: &Report) -> Vec<String> {
 
 /// Figures of which more is better.
 fn is_speed(key: &str) -> bool {
-    key.ends_with("_per_s") || key.ends_with("_per_cpu_s")
+    key.ends_with("_per_s") || key.ends_with("_per_cpu_s") || is_paired(key)
 }
 
 fn figures(a: &Report, b: &Report) -> Vec<Figure> {

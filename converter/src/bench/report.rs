@@ -1,5 +1,6 @@
 //! What was measured on one file. The fields are the JSON keys of `whit bench --json`.
 
+use super::scaling::Scaling;
 use super::stability::{Evidence, Stability};
 use super::statistics::{Summary, quantile};
 use crate::machine::{Conditions, Machine};
@@ -84,6 +85,9 @@ pub struct Report {
     pub contexts: Vec<Depth>,
     /// The speed with each number of threads asked for.
     pub thread_sweep: Vec<Variant>,
+    /// How much faster more threads are than the first number of them, turn by turn.
+    #[serde(default)]
+    pub scaling: Vec<Scaling>,
     /// The speed with each backend asked for.
     pub backend_sweep: Vec<Variant>,
     /// Median, 95 % interval and variation of every figure that has samples, by its key.

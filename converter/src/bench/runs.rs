@@ -7,7 +7,7 @@ use whit::{Error, Session, Token};
 
 /// A run of a small model repeats its tokens until it takes so long: one that takes no longer than a few ticks of the
 /// system's clock measures those.
-const AT_LEAST: Duration = Duration::from_millis(20);
+pub(super) const AT_LEAST: Duration = Duration::from_millis(20);
 
 /// More runs than this say no more; the samples of all of them are kept.
 const MOST: usize = 60;

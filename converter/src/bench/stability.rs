@@ -1,5 +1,6 @@
 //! Whether a measurement can be trusted: how far its runs agree, and whether the machine stayed as it was.
 
+use super::scaling::is_paired;
 use super::statistics::Summary;
 use crate::machine::{Conditions, Machine};
 use serde::{Deserialize, Serialize};
@@ -46,8 +47,8 @@ pub struct Evidence<'a> {
 }
 
 impl Stability {
-    /// Judges. A reason that concerns the whole machine makes every figure unstable; want of CPU time all but those
-    /// per CPU second.
+    /// Judges. A reason that concerns the whole machine makes every figure unstable but ratios within turns, which met the
+    /// same machine; want of CPU time all but those and those per CPU second.
     pub fn judge(evidence: &Evidence<'_>, spread_limit: f64) -> Self {
         let mut reasons = machine_reasons(evidence);
         let everything = !reasons.is_empty();
@@ -61,7 +62,8 @@ impl Stability {
             if is_wide {
                 wide.push(format!("{key} {:.1} % ({} runs)", 100.0 * summary.spread(), summary.runs));
             }
-            if everything || is_wide || (crowded.is_some() && !key.contains("cpu")) {
+            let disturbed = everything || (crowded.is_some() && !key.contains("cpu"));
+            if is_wide || (disturbed && !is_paired(key)) {
                 unstable.push(key.clone());
             }
         }
@@ -161,6 +163,26 @@ mod tests {
         let stability = judge(&QUIET, &calm(), &calm(), Some(0.6));
         assert_eq!(stability.unstable, ["decode_tokens_per_s", "prefill_tokens_per_s"]);
         assert_eq!(stability.reasons, ["the threads had a CPU for only 60 % of the time"]);
+    }
+
+    #[test]
+    fn a_machine_that_changes_spares_ratios_within_turns() {
+        let key = "prefill_2_threads_speed_up".to_owned();
+        let judge = |samples: &[f64]| {
+            let summaries = BTreeMap::from([(key.clone(), Summary::of(samples))]);
+            let (before, after) = (calm(), Conditions { mhz: Some(1500.0), ..calm() });
+            let machine = &Machine::default();
+            let evidence = Evidence {
+                summaries: &summaries,
+                machine,
+                before: &before,
+                after: &after,
+                cpu_share: Some(0.5),
+            };
+            Stability::judge(&evidence, 0.05).stable
+        };
+        assert!(judge(&QUIET));
+        assert!(!judge(&NOISY));
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl<'a> Subject<'a> {
             start: None,
             contexts: vec![],
             thread_sweep: vec![],
+            scaling: vec![],
             backend_sweep: vec![],
             summaries: BTreeMap::new(),
             stability: Stability::default(),

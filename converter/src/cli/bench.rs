@@ -3,6 +3,7 @@
 mod compare;
 pub(super) mod markdown;
 mod on;
+mod scaling;
 mod sweep;
 mod text;
 
@@ -11,7 +12,8 @@ use super::energy_args::{self, EnergyArgs};
 use super::failure::Failure;
 use super::output::{note, print, print_json};
 use super::progress::Progress;
-use crate::bench::{Options, Report, bench, plots};
+use crate::bench::scaling::Turns;
+use crate::bench::{Options, Report, bench, plots, turns};
 use crate::emulated::Tokens;
 use clap::value_parser;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,10 @@ use whit::kernels::Backend;
 /// --max-time. A figure is marked with ~ and a reason is given if its interval is wider, if the threads did not have the
 /// CPU, or if clock, temperature or load say that the machine did not stay as it was.
 ///
+/// With several numbers of threads, scaling is measured turn by turn as well: in one process, each number does a short
+/// burst of the same work, beside a probe as long of what the machine gives as many threads. Ratios are taken within a
+/// turn, so they stand where neighbours share the cores and single figures do not.
+///
 /// JSON: an array with an object for each file; keys: file, file_bytes, fingerprint, model_context, backend, cache, threads, seed,
 /// repeats, prompt_tokens, decode_tokens, batch, load_ms, first_token_ms (load, prompt, and the first token drawn),
 /// prefill_tokens_per_s, prefill_tokens_per_cpu_s, decode_tokens_per_s, decode_tokens_per_cpu_s, latency_ms (of single
@@ -33,7 +39,8 @@ use whit::kernels::Backend;
 /// decode_macs_per_token, prefill_gmac_per_s, integer_peak_gmac_per_s, integer_peak_instructions, integer_peak_share,
 /// arena_bytes, weights_mapped_bytes, peak_rss_bytes (of this model alone), rss_before_load_bytes (what
 /// the program had before), cpu_share, start (whole processes of `whit
-/// run`), contexts, thread_sweep, backend_sweep, summaries (median, low and high end of the interval, cv, runs),
+/// run`), contexts, thread_sweep, scaling (phase, threads, than_threads, burst_tokens, speed_up, probe,
+/// machine_speed_up, machine_share, burst_ms, probe_ms), backend_sweep, summaries (median, low and high end of the interval, cv, runs),
 /// stability, machine, before and after (its state), version, commit, date, notes, samples (every single
 /// measurement), energy (source, describes, window_seconds, idle_seconds, idle_watts_before, idle_watts_after, works: name,
 /// unit, windows, units, gross_joules, net_joules, net_joules_range, watts, samples_per_s), estimate (never measured).
@@ -83,7 +90,7 @@ const TOKENS: [usize; 2] = [512, 128];
 /// What to measure, and how.
 #[derive(Clone, Debug, clap::Args)]
 struct Measure {
-    /// Threads that share the work; several numbers are measured one after the other, the first in full
+    /// Threads that share the work; several numbers are measured one after the other, the first in full, then turn by turn
     #[arg(long, value_name = "N,…", default_value = "1", value_delimiter = ',', value_parser = value_parser!(u16).range(1..=256))]
     threads: Vec<u16>,
     /// Also decode with so many positions in the context
@@ -213,17 +220,27 @@ impl Args {
     }
 }
 
-/// The child's part: one file, one number of threads, one backend.
+/// The child's part: one file, one backend, and one number of threads, or several turn by turn.
 fn measure_here(args: &Args) -> Result<(), Failure> {
-    let (file, threads) = (&args.files[0], args.measure.threads[0]);
-    let options = args.measure.options(threads, args.measure.backends()?[0])?;
-    print_json(&measured(file, &options)?)
+    let (file, threads) = (&args.files[0], &args.measure.threads);
+    let options = args.measure.options(threads[0], args.measure.backends()?[0])?;
+    match threads[..] {
+        [_] => print_json(&measured(file, &options)?),
+        _ => print_json(&turn_by_turn(file, &options, threads)?),
+    }
 }
 
 /// The report of one file, measured in this process.
 fn measured(file: &Path, options: &Options) -> Result<Report, Failure> {
     let mut progress = Progress::new("bench");
     Ok(bench(file, options, |done, total| progress.set(done as u64, total as u64))?)
+}
+
+/// The scaling of one file, measured in this process.
+fn turn_by_turn(file: &Path, options: &Options, threads: &[u16]) -> Result<Turns, Failure> {
+    let mut progress = Progress::new("bench");
+    let threads: Vec<_> = threads.iter().copied().map(usize::from).collect();
+    Ok(turns(file, options, &threads, |done, total| progress.set(done as u64, total as u64))?)
 }
 
 fn draw(folder: &Path, reports: &[Report]) -> Result<(), Failure> {

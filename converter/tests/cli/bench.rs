@@ -40,7 +40,7 @@ fn bench_reports_every_file() {
     assert_eq!(report["decode_macs_per_token"], layers + 320 * 24);
 }
 
-const KEYS: [&str; 48] = [
+const KEYS: [&str; 49] = [
     "after",
     "arena_bytes",
     "backend",
@@ -80,6 +80,7 @@ const KEYS: [&str; 48] = [
     "repeats",
     "rss_before_load_bytes",
     "samples",
+    "scaling",
     "seed",
     "stability",
     "start",
@@ -127,6 +128,53 @@ fn sweeps_measure_all_that_is_named() {
     assert_eq!(all("contexts", "context"), [8, 40]);
     assert_eq!(all("contexts", "tokens"), [16, 8]);
 }
+
+#[test]
+fn several_numbers_of_threads_are_compared_turn_by_turn() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/shakespeare-small/model.whit");
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let args = [&["bench", model, "--threads", "1,2,3", "--repeats", "1"], &SHORT[..], more].concat();
+        succeed(folder.path(), &args)
+    };
+    let reports: Value = serde_json::from_str(&run(&["--json"])).expect("JSON");
+    let (scaling, figures) = (&reports[0]["scaling"], &reports[0]["samples"]["figures"]);
+    let of = |key: &str| -> Vec<Value> {
+        scaling.as_array().unwrap().iter().map(|entry| entry[key].clone()).collect()
+    };
+    assert_eq!(of("phase"), ["prefill", "prefill", "decode", "decode"]);
+    assert_eq!(of("threads"), [2, 3, 2, 3]);
+    assert_eq!(of("than_threads"), [1, 1, 1, 1]);
+    for entry in scaling.as_array().unwrap() {
+        assert_keys("bench", entry, &SCALING);
+        let key = format!("{}_{}_threads_speed_up", entry["phase"].as_str().unwrap(), entry["threads"]);
+        // Four turns for the one repeat, in both orders twice.
+        assert_eq!(entry["burst_ms"].as_array().unwrap().len(), 4);
+        assert_eq!(figures[&key].as_array().unwrap().len(), 4);
+        let ms = |index: usize| entry["burst_ms"][0][index].as_f64().unwrap();
+        let ratio = figures[&key][0].as_f64().unwrap();
+        assert!((ratio * ms(1) / ms(0) - 1.0).abs() < 1e-9, "{key}: {entry}");
+        assert_eq!(entry["speed_up"]["median"], reports[0]["summaries"][&key]["median"]);
+        // Reading the weights needs no instruction that a backend must have.
+        assert!(entry["phase"] == "prefill" || entry["probe"] == "reading the weights", "{entry}");
+    }
+    for text in [run(&[]), run(&["--markdown"])] {
+        assert!(text.contains("speed-up") && text.contains("share of it"), "{text}");
+    }
+}
+
+const SCALING: [&str; 10] = [
+    "burst_ms",
+    "burst_tokens",
+    "machine_share",
+    "machine_speed_up",
+    "phase",
+    "probe",
+    "probe_ms",
+    "speed_up",
+    "than_threads",
+    "threads",
+];
 
 #[test]
 fn text_and_markdown_name_machine_and_commit() {

@@ -1,5 +1,6 @@
 //! Reports as Markdown: one table for all files, one for each sweep, and what they stand on.
 
+use super::scaling;
 use super::text::{figure, number, state, variant};
 use crate::bench::report::{Report, Variant};
 use crate::cli::output::bytes;
@@ -18,6 +19,7 @@ pub(super) fn reports(reports: &[Report]) -> String {
         for sweep in [&report.thread_sweep, &report.backend_sweep] {
             text += &variants(report, sweep);
         }
+        text += &scaling::markdown(report);
     }
     text + &footnotes(reports)
 }

@@ -1,24 +1,28 @@
 //! Each measurement in a process of its own: what one leaves in memory and caches does not meet the next, and the peak
 //! memory is the model's. Where the system cannot start this program again, in this one.
 
-use super::{Measure, Report, TOKENS, measured};
+use super::{Measure, Report, TOKENS, measured, turn_by_turn};
 use crate::bench::add_start;
 use crate::bench::report::Variant;
+use crate::bench::scaling::Turns;
 use crate::cli::failure::Failure;
+use serde::de::DeserializeOwned;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use whit::kernels::Backend;
 
-/// Measures the file: in full with the first number of threads and the first backend, then the speed with the others.
+/// Measures the file: in full with the first number of threads and the first backend, then the speed with the others, and
+/// how it grows with threads.
 pub(super) fn measure(file: &Path, measure: &Measure) -> Result<Report, Failure> {
     let backends = measure.backends()?;
     // Wrong options are said before anything is started.
     measure.options(measure.threads[0], backends[0])?;
-    let mut report = child(file, measure, measure.threads[0], backends[0], true)?;
+    let first = measure.threads[0];
+    let mut report = one(file, measure, first, backends[0], true)?;
     start(file, &mut report, measure)?;
     let variant =
-        |threads, backend| child(file, measure, threads, backend, false).map(|other| Variant::from(&other));
+        |threads, backend| one(file, measure, threads, backend, false).map(|other| Variant::from(&other));
     if let [_, others @ ..] = &measure.threads[..]
         && !others.is_empty()
     {
@@ -26,13 +30,14 @@ pub(super) fn measure(file: &Path, measure: &Measure) -> Result<Report, Failure>
         for &threads in others {
             report.thread_sweep.push(variant(threads, backends[0])?);
         }
+        scale(file, &mut report, measure, backends[0])?;
     }
     if let [_, others @ ..] = &backends[..]
         && !others.is_empty()
     {
         report.backend_sweep.push(Variant::from(&report));
         for &backend in others {
-            report.backend_sweep.push(variant(measure.threads[0], backend)?);
+            report.backend_sweep.push(variant(first, backend)?);
         }
     }
     Ok(report)
@@ -53,20 +58,48 @@ fn start(file: &Path, report: &mut Report, measure: &Measure) -> Result<(), Fail
     Ok(())
 }
 
-/// The report of a process of its own, which says itself why it failed.
-fn child(
+/// The report with one number of threads and one backend.
+fn one(
     file: &Path,
     measure: &Measure,
     threads: u16,
     backend: Option<Backend>,
     full: bool,
 ) -> Result<Report, Failure> {
+    let report = child(file, measure, &[threads], backend, full)?;
+    report.map_or_else(|| in_this_process(file, measure, threads, backend, full), Ok)
+}
+
+/// Adds how much faster more threads are, turn by turn.
+fn scale(
+    file: &Path,
+    report: &mut Report,
+    measure: &Measure,
+    backend: Option<Backend>,
+) -> Result<(), Failure> {
+    let threads = &measure.threads[..];
+    let here = || turn_by_turn(file, &measure.options(threads[0], backend)?, threads);
+    let Turns { scaling, figures } = child(file, measure, threads, backend, false)?.map_or_else(here, Ok)?;
+    report.scaling = scaling;
+    report.samples.figures.extend(figures);
+    report.judge(measure.spread);
+    Ok(())
+}
+
+/// What a process of its own measured, which says itself why it failed; `None` where it cannot be started.
+fn child<T: DeserializeOwned>(
+    file: &Path,
+    measure: &Measure,
+    threads: &[u16],
+    backend: Option<Backend>,
+    full: bool,
+) -> Result<Option<T>, Failure> {
     let mut command = Command::new(own_program()?);
     command.args(["bench", "--in-process"]).stdin(Stdio::null()).stderr(Stdio::inherit());
     let mut option = |name: &str, value: String| {
         command.arg(format!("--{name}={value}"));
     };
-    option("threads", threads.to_string());
+    option("threads", threads.iter().map(u16::to_string).collect::<Vec<_>>().join(","));
     let tokens = measure.tokens(TOKENS);
     option("prompt-tokens", tokens.prompt.to_string());
     option("decode-tokens", tokens.decode.to_string());
@@ -86,13 +119,14 @@ fn child(
     }
     let started = command.arg("--").arg(file).output();
     if is_foreign(&started) {
-        return in_this_process(file, measure, threads, backend, full);
+        return Ok(None);
     }
     let output = started.map_err(|error| Failure::Failed(format!("a process cannot be started: {error}")))?;
     if !output.status.success() {
         return Err(Failure::Reported);
     }
     serde_json::from_slice(&output.stdout)
+        .map(Some)
         .map_err(|error| Failure::Failed(format!("{}: its report cannot be read: {error}", file.display())))
 }
 

@@ -1,5 +1,6 @@
 //! Reports as plain text.
 
+use super::scaling;
 use crate::bench::report::{Depth, Report, Start, Variant};
 use crate::cli::output::bytes;
 use crate::cli::table::{pairs, table};
@@ -16,6 +17,7 @@ pub(super) fn report(report: &Report) -> String {
             text += &format!("\n{}", variants(sweep));
         }
     }
+    text += &scaling::text(report);
     let runs = report.summaries.get("decode_tokens_per_s").map_or(0, |summary| summary.runs);
     let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
     text += &format!(
