@@ -83,8 +83,8 @@ impl FixedSoftmax {
         let max = self.max.max(most);
         self.correction = if max == self.max { 1.0 } else { exp2_steps(self.max - max) };
         self.max = max;
-        let base = heaviest + DIGITS_BELOW;
-        Scale { base, unit: exp2_steps(base - max + (7 << POINT)) }
+        let base = heaviest.wrapping_add(DIGITS_BELOW);
+        Scale { base, unit: exp2_steps(base.wrapping_sub(max).wrapping_add(7 << POINT)) }
     }
 
     /// Adds the sum of the span's exponentials.
@@ -126,7 +126,8 @@ pub(super) fn weights_by(
     for (score, log) in scores.iter_mut().zip(value_logs) {
         let steps = whole(*score);
         most = most.max(steps);
-        heaviest = heaviest.max(steps + log);
+        // Of what was saved and damaged, sums may wrap.
+        heaviest = heaviest.max(steps.wrapping_add(*log));
         *bytemuck::cast_mut(score) = steps;
     }
     let (scores, scale) = (&*bytemuck::cast_slice_mut(scores), softmax.raise(most, heaviest));
@@ -142,7 +143,7 @@ pub(super) fn weights_by(
 /// A weight's digits.
 #[inline(always)]
 fn digits(base: i32, score: i32, log: i32) -> [i8; 2] {
-    let weight = exp2_down((base - (score + log)).cast_unsigned());
+    let weight = exp2_down(base.wrapping_sub(score.wrapping_add(log)).cast_unsigned());
     split_wide(((weight + 64) >> 7).cast_signed())
 }
 

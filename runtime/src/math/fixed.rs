@@ -45,10 +45,10 @@ pub const fn exp2_down(d: u32) -> u32 {
     (mantissa(d % (1 << POINT)) << 7) >> if whole < 31 { whole } else { 31 }
 }
 
-/// 2^(steps / 2¹⁵) for up to 2¹²⁷; 0 below 2⁻¹¹¹.
+/// 2^(steps / 2¹⁵) for up to 2¹²⁷; 0 below 2⁻¹¹¹. Beyond, some unspecified value.
 pub fn exp2_steps(steps: i32) -> f32 {
-    let whole = (steps + ((1 << POINT) - 1)) >> POINT;
-    let down = ((whole << POINT) - steps).cast_unsigned();
+    let whole = steps.wrapping_add((1 << POINT) - 1) >> POINT;
+    let down = (whole << POINT).wrapping_sub(steps).cast_unsigned();
     // Exact: 16 bits, and the bits of a power of two.
     let exponent = whole - POINT as i32;
     if exponent < -126 { 0.0 } else { mantissa(down) as f32 * super::exp::power_of_two(exponent) }
