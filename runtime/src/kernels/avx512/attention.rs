@@ -34,25 +34,26 @@ pub(super) fn takes(span: &HeadSpan<'_>) -> bool {
     span.width() <= WIDEST && span.queries.len() <= MOST * span.width() && span.positions() <= SPAN
 }
 
-/// Of the scores of a line what [`steps`] makes, 16 at a time.
-type Scores = [[[i32; LANES]; 2]; LINE / LANES];
+/// What [`steps`] makes of 16 scores.
+type Steps = [[i32; LANES]; 2];
 
 /// Memory for one query.
 struct Room {
-    scores: [MaybeUninit<Scores>; LINES],
+    steps: [MaybeUninit<Steps>; SPAN / LANES],
     digits: [[MaybeUninit<[i8; LINE]>; LINES]; 2],
 }
 
 impl Room {
     const EMPTY: Self = Self {
-        scores: [const { MaybeUninit::uninit() }; LINES],
+        steps: [const { MaybeUninit::uninit() }; SPAN / LANES],
         digits: [const { [const { MaybeUninit::uninit() }; LINES] }; 2],
     };
 }
 
 /// What is kept of one query between two steps, for the lines of its span.
 struct Query<'a> {
-    scores: &'a mut [Scores],
+    /// Written by [`score`].
+    steps: &'a mut [MaybeUninit<Steps>],
     most: Most,
     high: Digits<'a>,
     low: Digits<'a>,
@@ -60,10 +61,11 @@ struct Query<'a> {
 
 impl<'a> Query<'a> {
     #[inline(always)]
-    fn new(room: &'a mut Room, lines: usize) -> Self {
+    fn new(room: &'a mut Room, positions: usize) -> Self {
+        let lines = positions.div_ceil(LINE);
         let [high, low] = &mut room.digits;
         Self {
-            scores: zeroed(&mut room.scores[..lines]),
+            steps: &mut room.steps[..positions.div_ceil(LANES)],
             most: Most::none(),
             high: Digits::new(&mut high[..lines]),
             low: Digits::new(&mut low[..lines]),
@@ -120,17 +122,18 @@ for_avx512! {
     /// loaded once for all.
     #[inline]
     fn attend<const N: usize>(softmax: [&mut FixedSoftmax; N], span: &HeadSpan<'_>, out: &mut [f32]) {
-        let (lines, chunks) = (span.positions().div_ceil(LINE), span.positions().div_ceil(LANES));
         let mut rooms = [const { Room::EMPTY }; N];
-        let mut queries = rooms.each_mut().map(|room| Query::new(room, lines));
+        let mut queries = rooms.each_mut().map(|room| Query::new(room, span.positions()));
         score(span, &mut queries);
         let mut corrections = [_mm512_setzero_ps(); N];
         for (i, softmax) in softmax.into_iter().enumerate() {
-            let Query { scores, most, high, low } = &mut queries[i];
+            let Query { steps, most, high, low } = &mut queries[i];
             // SAFETY: arrays of 16 integers; loads need no alignment.
-            let load = |scores: &[i32; LANES]| unsafe { _mm512_loadu_si512(scores.as_ptr().cast()) };
-            let (scores, rows) = (scores.as_flattened(), [high.row(), low.row()]);
-            weigh(*most, chunks, softmax, rows, |chunk| scores[chunk].each_ref().map(load));
+            let load = |steps: &[i32; LANES]| unsafe { _mm512_loadu_si512(steps.as_ptr().cast()) };
+            weigh(*most, steps.len(), softmax, [high.row(), low.row()], |chunk| {
+                // SAFETY: every block of keys has been scored, and has its steps.
+                unsafe { steps[chunk].assume_init_ref() }.each_ref().map(load)
+            });
             corrections[i] = _mm512_set1_ps(softmax.correction);
         }
         add_values(span, &queries, corrections, out);
@@ -164,10 +167,11 @@ for_avx512! {
             let (lanes, logs) = (first(logs.len()), some_integers(logs));
             for (query, i) in queries.iter_mut().zip(0..N) {
                 let scores = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[i]), _mm512_mul_ps(row_scale, scales[i]));
-                let Some(out) = query.scores.as_flattened_mut().get_mut(block) else { return };
-                for (out, values) in out.iter_mut().zip(steps(scores, logs, lanes, &mut query.most)) {
-                    // SAFETY: the array has 16 elements; the store needs no alignment.
-                    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), values) };
+                let steps = steps(scores, logs, lanes, &mut query.most);
+                let out = query.steps[block].as_mut_ptr().cast::<[i32; LANES]>();
+                for (i, steps) in steps.into_iter().enumerate() {
+                    // SAFETY: two arrays of 16 elements; the store needs no alignment.
+                    unsafe { _mm512_storeu_si512(out.add(i).cast(), steps) };
                 }
             }
         }
