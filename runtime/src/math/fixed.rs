@@ -69,7 +69,7 @@ pub const fn log2_steps(x: f32) -> i32 {
     }
 }
 
-/// A score as a number of steps: without what is below one, within ±[`MOST_STEPS`]; NaN counts as the least.
+/// A score as a number of steps: without what is below one, within ±[`MOST_STEPS`]; NaN (as arithmetic makes it) counts as the least.
 #[inline(always)]
 pub fn whole_steps(score: f32) -> i32 {
     const MOST: f32 = MOST_STEPS as f32;
