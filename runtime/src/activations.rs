@@ -158,7 +158,7 @@ impl<'a> Activations<'a> {
 }
 
 /// Room for one quantized vector.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[derive(Debug)]
 pub(crate) struct RowMut<'a> {
     /// Values of 64 columns each, padding included.
@@ -265,8 +265,8 @@ impl<'a> ActivationsMut<'a> {
         }
     }
 
-    /// As [`ActivationsMut::row_mut`], of `token` and the one after.
-    #[cfg(target_arch = "x86_64")]
+    /// The rows of `token` and the one after, to be written as they are.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     #[inline(always)]
     pub(crate) fn pair_mut(&mut self, token: usize) -> [RowMut<'_>; 2] {
         let (stride, lines) = (self.shape.stride() / 64, self.shape.padded_cols() / 64);
@@ -297,7 +297,7 @@ impl<'a> ActivationsMut<'a> {
 
 /// The sums of each 16 of `values`.
 #[inline(always)]
-fn sums_of_16(values: &[i8; 64]) -> [i16; 4] {
+pub(crate) fn sums_of_16(values: &[i8; 64]) -> [i16; 4] {
     let mut sums = [0; 4];
     for (sum, values) in sums.iter_mut().zip(values.as_chunks::<16>().0) {
         *sum = values.iter().map(|&value| i16::from(value)).sum();

@@ -11,12 +11,14 @@
 
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
+use super::neon::softmax;
 use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};
+use super::softmax::FixedSoftmax;
 use super::sources::{Grouped, Packed};
 use super::{I8mm, Kernels};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
 use core::ops::Range;
 
@@ -32,7 +34,20 @@ vector_backend! {
             i32::from(scale)
         }
     }
-    kernels {}
+    kernels {
+        fn weights_i8(
+            self,
+            scores: &mut [f32],
+            value_logs: &[i32],
+            softmax: &mut FixedSoftmax,
+            skip: usize,
+            query: usize,
+            out: &mut ActivationsMut<'_>,
+        ) {
+            // SAFETY: `new` saw NEON.
+            unsafe { softmax::weights_i8(scores, value_logs, softmax, skip, query, out) }
+        }
+    }
 }
 
 /// Tokens that meet a row block together: 16 sums, 4 activations and 8 weights of 32 registers.

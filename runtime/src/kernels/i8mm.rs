@@ -14,9 +14,11 @@ mod zipped;
 
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
+use super::neon::softmax;
+use super::softmax::FixedSoftmax;
 use super::{DotProd, Kernels};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
 #[cfg(any(feature = "peak", test))]
 use core::hint::black_box;
@@ -35,7 +37,20 @@ vector_backend! {
             i32::from(scale)
         }
     }
-    kernels {}
+    kernels {
+        fn weights_i8(
+            self,
+            scores: &mut [f32],
+            value_logs: &[i32],
+            softmax: &mut FixedSoftmax,
+            skip: usize,
+            query: usize,
+            out: &mut ActivationsMut<'_>,
+        ) {
+            // SAFETY: `new` saw NEON.
+            unsafe { softmax::weights_i8(scores, value_logs, softmax, skip, query, out) }
+        }
+    }
 }
 
 /// Fewest tokens for int8 weights, which must be zipped for them. Instructions for each product at 512 × 128, 8 tokens:

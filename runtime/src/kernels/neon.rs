@@ -11,14 +11,17 @@
 //! subnormals as IEEE 754 says, unlike on 32-bit Arm.
 #![allow(unsafe_code, reason = "instructions without memory, and the calls that enter the instruction set")]
 
+pub(super) mod softmax;
+
 use super::Kernels;
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
 use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};
+use super::softmax::FixedSoftmax;
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::arch::aarch64::*;
 use core::ops::Range;
 
@@ -34,8 +37,23 @@ vector_backend! {
             i32::from(scale)
         }
     }
-    kernels {}
+    kernels {
+        fn weights_i8(
+            self,
+            scores: &mut [f32],
+            value_logs: &[i32],
+            softmax: &mut FixedSoftmax,
+            skip: usize,
+            query: usize,
+            out: &mut ActivationsMut<'_>,
+        ) {
+            // SAFETY: `new` saw NEON.
+            unsafe { softmax::weights_i8(scores, value_logs, softmax, skip, query, out) }
+        }
+    }
 }
+
+pub(super) use for_neon;
 
 /// Tokens that meet a row block together. Two, or two row blocks, have 16 sums, 8 activations and 8 weights and need
 /// more than 32 registers: 0.31 instructions for a product instead of 0.25.

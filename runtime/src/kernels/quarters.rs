@@ -110,7 +110,7 @@ pub(super) fn offsets_of<K: Multiply>(_: K, [a, b]: [i16; 2]) -> int32x4_t {
 }
 
 #[inline(always)]
-fn to_array(sums: Sums) -> [i32; LANES] {
+pub(super) fn to_array(sums: Sums) -> [i32; LANES] {
     // SAFETY: as many bytes, plain numbers both.
     unsafe { transmute(sums) }
 }

@@ -71,7 +71,7 @@ pub(super) struct Scale {
 }
 
 /// Less than any score, with a value's scale or without.
-const LEAST: i32 = -2 * MOST_STEPS;
+pub(super) const LEAST: i32 = -2 * MOST_STEPS;
 
 impl FixedSoftmax {
     /// Before the first span.
