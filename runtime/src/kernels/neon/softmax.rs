@@ -160,7 +160,7 @@ impl Weighing {
             for i in 0..2 {
                 self.digits[i] = vpadalq_s8(self.digits[i], vandq_s8(digits[i], fresh));
             }
-            digits.map(|digits| bytes(digits))
+            digits.map(bytes)
         }
 
         /// Adds 2^(score − max) where `fresh`.
@@ -248,8 +248,8 @@ fn last_sixteen<T: Copy>(x: &[T], none: T) -> [T; LANES] {
 fn columns<'a>(row: &'a mut RowMut<'_>, skip: usize, positions: usize) -> &'a mut [i8] {
     let (before, rest) = row.data.as_flattened_mut().split_at_mut(skip);
     let (columns, after) = rest.split_at_mut(positions);
-    // Mostly none: not even a call then.
-    [before, after].into_iter().filter(|others| !others.is_empty()).for_each(|others| others.fill(0));
+    before.fill(0);
+    after.fill(0);
     columns
 }
 
