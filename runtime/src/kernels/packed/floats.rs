@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn steps_are_those_of_the_definition() {
-        for x in inputs().map(f32::from_bits) {
+        // A sum is no signalling NaN.
+        for x in inputs().map(|bits| f32::from_bits(bits) + 0.0) {
             assert_eq!(whole_steps(x), fixed::whole_steps(x), "{x:e}");
         }
     }
