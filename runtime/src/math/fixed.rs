@@ -69,7 +69,8 @@ pub const fn log2_steps(x: f32) -> i32 {
     }
 }
 
-/// A score as a number of steps: without what is below one, within ±[`MOST_STEPS`]; NaN (as arithmetic makes it) counts as the least.
+/// A score as a number of steps: without what is below one, within ±2²⁹; NaN, quiet as all arithmetic leaves it, counts as the
+/// least. (What the smaller of a number and a signalling NaN is, cores differ about.)
 #[inline(always)]
 pub fn whole_steps(score: f32) -> i32 {
     const MOST: f32 = MOST_STEPS as f32;

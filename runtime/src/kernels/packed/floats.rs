@@ -164,9 +164,8 @@ mod tests {
 
     #[test]
     fn steps_are_those_of_the_definition() {
-        // No arithmetic makes a NaN that signals, of which AArch64's `fmaxnm` makes another NaN and not the limit.
-        let signals = |x: f32| x.is_nan() && x.to_bits() & (1 << 22) == 0;
-        for x in inputs().map(f32::from_bits).filter(|&x| !signals(x)) {
+        // A sum is no signalling NaN.
+        for x in inputs().map(|bits| f32::from_bits(bits) + 0.0) {
             assert_eq!(whole_steps(x), fixed::whole_steps(x), "{x:e}");
         }
     }
