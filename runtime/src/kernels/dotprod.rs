@@ -11,14 +11,13 @@
 
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::neon::softmax;
+use super::neon::weights_by_neon;
 use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};
-use super::softmax::FixedSoftmax;
 use super::sources::{Grouped, Packed};
 use super::{I8mm, Kernels};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
 use core::ops::Range;
 
@@ -35,18 +34,7 @@ vector_backend! {
         }
     }
     kernels {
-        fn weights_i8(
-            self,
-            scores: &mut [f32],
-            value_logs: &[i32],
-            softmax: &mut FixedSoftmax,
-            skip: usize,
-            query: usize,
-            out: &mut ActivationsMut<'_>,
-        ) {
-            // SAFETY: `new` saw NEON.
-            unsafe { softmax::weights_i8(scores, value_logs, softmax, skip, query, out) }
-        }
+        weights_by_neon! {}
     }
 }
 

@@ -14,11 +14,10 @@ mod zipped;
 
 use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
-use super::neon::softmax;
-use super::softmax::FixedSoftmax;
+use super::neon::weights_by_neon;
 use super::{DotProd, Kernels};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::arch::{aarch64::*, asm};
 #[cfg(any(feature = "peak", test))]
 use core::hint::black_box;
@@ -38,18 +37,7 @@ vector_backend! {
         }
     }
     kernels {
-        fn weights_i8(
-            self,
-            scores: &mut [f32],
-            value_logs: &[i32],
-            softmax: &mut FixedSoftmax,
-            skip: usize,
-            query: usize,
-            out: &mut ActivationsMut<'_>,
-        ) {
-            // SAFETY: `new` saw NEON.
-            unsafe { softmax::weights_i8(scores, value_logs, softmax, skip, query, out) }
-        }
+        weights_by_neon! {}
     }
 }
 

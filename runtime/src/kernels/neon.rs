@@ -18,12 +18,31 @@ use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
 use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};
-use super::softmax::FixedSoftmax;
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
+use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8};
 use core::arch::aarch64::*;
 use core::ops::Range;
+
+/// [`Kernels::weights_i8`] of the AArch64 backends, whose tokens all prove NEON.
+macro_rules! weights_by_neon {
+    () => {
+        fn weights_i8(
+            self,
+            scores: &mut [f32],
+            value_logs: &[i32],
+            softmax: &mut crate::kernels::softmax::FixedSoftmax,
+            skip: usize,
+            query: usize,
+            out: &mut crate::tensor::ActivationsMut<'_>,
+        ) {
+            // SAFETY: `new` saw NEON.
+            unsafe {
+                crate::kernels::neon::softmax::weights_i8(scores, value_logs, softmax, skip, query, out)
+            }
+        }
+    };
+}
 
 vector_backend! {
     $ for_neon, is_aarch64_feature_detected ["neon"];
@@ -38,22 +57,11 @@ vector_backend! {
         }
     }
     kernels {
-        fn weights_i8(
-            self,
-            scores: &mut [f32],
-            value_logs: &[i32],
-            softmax: &mut FixedSoftmax,
-            skip: usize,
-            query: usize,
-            out: &mut ActivationsMut<'_>,
-        ) {
-            // SAFETY: `new` saw NEON.
-            unsafe { softmax::weights_i8(scores, value_logs, softmax, skip, query, out) }
-        }
+        weights_by_neon! {}
     }
 }
 
-pub(super) use for_neon;
+pub(super) use {for_neon, weights_by_neon};
 
 /// Tokens that meet a row block together. Two, or two row blocks, have 16 sums, 8 activations and 8 weights and need
 /// more than 32 registers: 0.31 instructions for a product instead of 0.25.

@@ -95,7 +95,7 @@ impl FixedSoftmax {
 }
 
 /// Weights of a span for an int8 cache: 2^score times each position's value scale, as two int8 digits of base 255 (tokens
-/// `2 query` and `2 query + 1` of `out`, whose column 0 is position `start`).
+/// `2 query` and `2 query + 1` of `out`).
 ///
 /// `scores`, in steps as all logarithms here, is overwritten and has one element for each attended position; those lie at
 /// columns `skip ..` of `out`, the columns before are 0. `value_logs` are the logarithms of the value scales.
