@@ -7,7 +7,8 @@
 #                                                     its picture, and the tables in benches/README.md
 #
 # ROUNDS (3; TinyLlama-1.1B once), REPEATS (3, each a median of so many in every round), THREADS (1), BUILDS (default
-# no-amx) and FORMATS (int8 int4 int4-all) change that. RESULTS=DIRECTORY writes there instead and prints the tables: use it for a part or a trial. Models lie
+# no-amx) and FORMATS (int8 int4 int4-all) change that. MACHINE=NAME gives the results a name of their own, NAME-threads-1,
+# beside those of other machines. RESULTS=DIRECTORY writes there instead and prints the tables: use it for a part or a trial. Models lie
 # in PEERS_DIR/models; whit's are made anew unless KEEP=1 is set.
 set -eu
 
@@ -21,7 +22,7 @@ results=${RESULTS:-$here/results}
 python="$root/bin/python -B"
 mkdir -p "$results"
 results=$(cd "$results" && pwd)
-lines="$results/threads-$threads.jsonl"
+lines="$results/${MACHINE:+$MACHINE-}threads-$threads.jsonl"
 
 # Of another commit, perhaps.
 [ -n "${KEEP:-}" ] || rm -f "$root/models/"*.whit

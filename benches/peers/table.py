@@ -4,7 +4,7 @@
 
 Puts the tables, and kernels.txt beside RESULTS where it is there, between `<!-- NAME -->` and
 `<!-- /NAME -->` of README, NAME being that of the file; what has no place there is printed. Draws
-roofline.svg beside RESULTS. One thread is compared per CPU second, several per second of wall clock.
+roofline.svg, or NAME with `roofline` for `threads`, beside RESULTS. One thread is compared per CPU second, several per second of wall clock.
 Standard library only.
 """
 
@@ -171,9 +171,7 @@ def main() -> None:
         text += [*table(rows, phase), ""]
     text += ["**Load time and peak memory**, without what the process had before it opened the model:", "", *memory(rows), "", ""]
     place(readme, results.stem, "\n".join(text))
-    threads = rows[0].whit["threads"]
-    picture = "roofline.svg" if threads == 1 else f"roofline-{threads}.svg"
-    results.with_name(picture).write_text(roofline.picture(rows, unit))
+    results.with_name(results.stem.replace("threads-1", "roofline").replace("threads", "roofline") + ".svg").write_text(roofline.picture(rows, unit))
     kernels = results.with_name("kernels.txt")
     if kernels.exists():
         place(readme, "kernels", f"\n```text\n{kernels.read_text()}```\n\n")
