@@ -1,7 +1,8 @@
 //! One token: each weight is read once, in the order in which the weights lie in the file.
 //!
-//! Whatever fetches ahead follows one stream best. Zen 4, 110 MB of int8 from memory: 27 GB/s so, 22 GB/s with four row blocks side by side, 17 to
-//! 20 GB/s with software asking for the next four. Sums of one row block wait for each other, so every fourth step adds to a sum of its own.
+//! Whatever fetches ahead follows one stream best. Zen 4, 110 MB of int8 from memory: 27 GB/s so, 22 with four row
+//! blocks side by side, 17 to 20 with software asking for the next four. Sums of one row block wait for each other, so
+//! every fourth step adds to a sum of its own.
 #![allow(unsafe_code, reason = "calls for the features and prefetching")]
 
 use super::{broadcast, for_avx512, load, to_array};
@@ -11,7 +12,8 @@ use crate::tensor::{LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
-/// Bytes from an int8 step to the one that is asked for with it: 110 MB at 26 GB/s; with 2048 at 24, with none at 22, reading alone 26.
+/// Bytes from an int8 step to the one that is asked for with it: 110 MB at 26 GB/s as reading alone, with 2048 at 24, with
+/// none at 22.
 const AHEAD_I8: usize = 6144;
 
 /// As [`AHEAD_I8`], for int4: 5 % more than with 6144.
