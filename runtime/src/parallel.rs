@@ -165,6 +165,31 @@ impl<'a> Columns<'a> {
         columns.as_chunks_mut().0.first_chunk_mut().expect("N blocks")
     }
 
+    /// As [`Columns::neighbours`], for `T` tokens from `token` on.
+    ///
+    /// # Panics
+    /// If they are not all this value's own.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn tile<const N: usize, const T: usize>(
+        &mut self,
+        token: usize,
+        block: usize,
+    ) -> [&mut [[f32; LANES]; N]; T] {
+        assert!(
+            token + T <= self.tokens
+                && block * LANES >= self.columns.start
+                && (block + N) * LANES <= self.columns.end
+        );
+        let (data, stride) = (self.data, self.stride);
+        // SAFETY: each token's part lies in the buffer and in this value's own columns (just asserted), and is handed
+        // out once.
+        core::array::from_fn(
+            #[inline(always)]
+            |t| unsafe { &mut *data.add((token + t) * stride + block * LANES).cast() },
+        )
+    }
+
     /// As [`Columns::block`], for each of `tokens`.
     ///
     /// # Panics

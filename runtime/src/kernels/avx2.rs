@@ -183,11 +183,10 @@ for_avx2! {
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
         _: Avx2,
         weights: W,
-        x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         blocked::in_parts(
-            x,
+            &tile.quads(weights.steps()),
             tile,
             |r, x, sums| plain_part::<W, R, 4>(weights, r, x, sums),
             |r, x, sums| plain_part::<W, R, 1>(weights, r, x, sums),
@@ -228,13 +227,12 @@ for_avx2! {
         _: Avx2,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
-        offsets: &Offsets<T>,
-        x: &[&[[[i8; 4]; Q]]; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
+        let (x, offsets) = (tile.groups(weights.len()), tile.offsets::<Q>(weights.len()));
         let mut sums = tile.start();
         for r in 0..R {
-            grouped_part(weights, scales, r, offsets, x, &mut sums[r]);
+            grouped_part(weights, scales, r, &offsets, &x, &mut sums[r]);
         }
         tile.end(&sums);
     }

@@ -8,11 +8,13 @@
 
 mod attention;
 mod floats;
+mod ports;
 mod softmax;
 mod stream;
+mod tiles;
 mod vectors;
 
-use super::blocked::{self, FEW, Offsets, Quads, Step, Tile, Tiles, Weights};
+use super::blocked::{self, FEW, Step, Tile, Tiles, Weights};
 use super::features::vector_backend;
 use super::lanes;
 use super::scalar::finish;
@@ -23,6 +25,7 @@ use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::arch::x86_64::*;
 use core::ops::Range;
+use tiles::{Nibbles, grouped, plain};
 
 vector_backend! {
     $ for_avx512, is_x86_feature_detected ["avx2" "f16c" "avx512f" "avx512bw" "avx512vl" "avx512dq" "avx512vnni"];
@@ -165,7 +168,7 @@ for_avx512! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        if x.tokens() <= FEW {
+        if x.tokens() <= FEW || ports::products_leave_some() {
             blocked::matmul(token, Packed(matrix), x, blocks, out);
         } else {
             blocked::matmul(token, Flipped(matrix), x, blocks, out);
@@ -181,10 +184,12 @@ for_avx512! {
         blocks: Range<usize>,
         out: &mut Columns<'_>,
     ) {
-        match matrix.group() {
-            0 => blocked::matmul(token, Whole(matrix), x, blocks, out),
-            16 => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
-            _ => blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out),
+        match (matrix.group(), ports::products_leave_some()) {
+            (0, _) => blocked::matmul(token, Whole(matrix), x, blocks, out),
+            (16, true) => blocked::matmul(token, Nibbles::<2>(matrix), x, blocks, out),
+            (_, true) => blocked::matmul(token, Nibbles::<4>(matrix), x, blocks, out),
+            (16, false) => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
+            (_, false) => blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out),
         }
     }
 
@@ -249,119 +254,6 @@ for_avx512! {
         R
     }
 
-    #[inline(never)]
-    fn plain<W: Weights<R>, const R: usize, const T: usize>(
-        _: Avx512,
-        weights: W,
-        x: &[Quads<'_>; T],
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        let mut sums = start(tile);
-        let (steps, mut x, flip) = (weights.steps(), *x, _mm512_set1_epi8(-128));
-        let weights = weights.first(steps);
-        for x in &mut x {
-            *x = &x[..steps];
-        }
-        for step in 0..steps {
-            let mut w = [_mm512_setzero_si512(); R];
-            for r in 0..R {
-                w[r] = load(weights.at(step, r));
-                if W::PACKED {
-                    w[r] = _mm512_xor_si512(w[r], flip);
-                }
-            }
-            for t in 0..T {
-                let x = broadcast(x[t][step]);
-                for r in 0..R {
-                    sums[r][t] = _mm512_dpbusd_epi32(sums[r][t], w[r], x);
-                }
-            }
-        }
-        end(&sums, tile);
-    }
-
-    /// Within a group the sum fits i16, so the low half of each i32 is all of it, and `vpdpwssd` by the pair
-    /// (s, 0) multiplies and adds in one operation.
-    #[inline(never)]
-    fn grouped<const R: usize, const T: usize, const Q: usize>(
-        _: Avx512,
-        weights: &[[[Step; R]; Q]],
-        scales: &[[[i32; LANES]; R]],
-        offsets: &Offsets<T>,
-        x: &[&[[[i8; 4]; Q]]; T],
-        tile: &mut Tile<'_, '_, '_, R, T>,
-    ) {
-        let mut sums = start(tile);
-        let (groups, mut x) = (weights.len(), *x);
-        let scales = &scales[..groups];
-        for x in &mut x {
-            *x = &x[..groups];
-        }
-        for group in 0..groups {
-            let mut products = [[_mm512_setzero_si512(); T]; R];
-            for t in 0..T {
-                let offset = _mm512_set1_epi32(offsets[t][group]);
-                for r in 0..R {
-                    products[r][t] = offset;
-                }
-            }
-            for step in 0..Q {
-                for t in 0..T {
-                    let x = broadcast(x[t][group][step]);
-                    for r in 0..R {
-                        products[r][t] = _mm512_dpbusd_epi32(products[r][t], load(&weights[group][step][r]), x);
-                    }
-                }
-            }
-            for r in 0..R {
-                let scale = load(&scales[group][r]);
-                for t in 0..T {
-                    sums[r][t] = _mm512_dpwssd_epi32(sums[r][t], products[r][t], scale);
-                }
-            }
-        }
-        end(&sums, tile);
-    }
-
-    /// What the sums of a tile start from.
-    #[inline]
-    fn start<const R: usize, const T: usize>(tile: &mut Tile<'_, '_, '_, R, T>) -> [[__m512i; T]; R] {
-        let mut sums = [[_mm512_setzero_si512(); T]; R];
-        for t in 0..T {
-            match tile.bias(t) {
-                Some(bias) => {
-                    for r in 0..R {
-                        sums[r][t] = _mm512_set1_epi32(bias);
-                    }
-                }
-                None => {
-                    let out = tile.out(t);
-                    for r in 0..R {
-                        sums[r][t] = load(&out[r]);
-                    }
-                }
-            }
-        }
-        sums
-    }
-
-    /// Writes the sums of a tile, or after the last column its results, as [`finish`] computes them.
-    #[inline]
-    fn end<const R: usize, const T: usize>(sums: &[[__m512i; T]; R], tile: &mut Tile<'_, '_, '_, R, T>) {
-        let (row_scales, last) = (tile.row_scales, tile.last);
-        for t in 0..T {
-            let scale = _mm512_set1_ps(tile.scale(t));
-            let out = tile.out(t);
-            for r in 0..R {
-                let row_scale = _mm512_castsi512_ps(load(row_scales[r]));
-                let result = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][t]), _mm512_mul_ps(row_scale, scale));
-                let result = if last { _mm512_castps_si512(result) } else { sums[r][t] };
-                // SAFETY: the array has 64 bytes; the store needs no alignment.
-                unsafe { _mm512_storeu_si512(out[r].as_mut_ptr().cast(), result) };
-            }
-        }
-    }
-
     #[inline]
     fn broadcast(x: [i8; 4]) -> __m512i {
         _mm512_set1_epi32(i32::from_le_bytes(x.map(|x| x as u8)))
@@ -372,6 +264,14 @@ for_avx512! {
         const { assert!(size_of::<[T; N]>() == 64) };
         // SAFETY: the array has 64 bytes (just asserted); the load needs no alignment.
         unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+    }
+
+    /// Each scale as the i16 pair (s, 0).
+    #[inline]
+    fn pair_with_zero(scale: &[i8; LANES]) -> __m512i {
+        // SAFETY: the array has 16 bytes; the load needs no alignment.
+        let scale = unsafe { _mm_loadu_si128(scale.as_ptr().cast()) };
+        _mm512_and_si512(_mm512_cvtepi8_epi32(scale), _mm512_set1_epi32(0xffff))
     }
 
     #[inline]

@@ -4,14 +4,18 @@
 //! Up to three row blocks are taken at a time, and of them a stretch of columns. Its weights are unpacked once, into
 //! a buffer that stays in the first-level cache, and meet all tokens before the next stretch is read: a weight is
 //! read from memory once, and unpacking it is shared by all tokens. Between stretches the exact sums wait in the
-//! output, as bits.
+//! output, as bits. Where a core unpacks at no cost, rows are one stretch, and tiles read what the file has.
 //!
-//! **Roofline** of a tile of 3 row blocks × 8 tokens with AVX-512: every step (4 columns) is 24 `vpdpbusd`, 12 cycles
-//! on the two ports that have it, and 11 loads, 5.5 cycles. So multipliers limit it, and everything else that they
-//! must do counts: flipping the sign of packed weights is 3 operations beside 24 (11 % of the tile), which is why more
-//! than [`FEW`] tokens meet weights that were flipped before; group scales are 12 operations for 96 products in tiles
-//! of 3 × 4 (11 %). Tiles of 2 × 12, 4 × 6 and 6 × 4 were no faster; two times as many tokens with the sums of all
-//! groups in memory were 10 to 40 % slower than 3 × 4.
+//! **Roofline** of a tile of 3 row blocks × 8 tokens with AVX-512: every step (4 columns) is 24 `vpdpbusd` and 11 loads.
+//! On Intel's cores they take 12 cycles on the two ports that have `vpdpbusd`, and 5.5. So multipliers limit it, and
+//! everything else that they must do counts: flipping the sign of packed weights is 3 operations beside 24 (11 % of the
+//! tile), which is why more than [`FEW`] tokens meet weights that were flipped before; group scales are 12 operations for
+//! 96 products in tiles of 3 × 4 (11 %). Tiles of 2 × 12, 4 × 6 and 6 × 4 were no faster; two times as many tokens with
+//! the sums of all groups in memory were 10 to 40 % slower than 3 × 4.
+//!
+//! Zen 4 takes 24 cycles for them, and has two more ports for what is no product. Of the peak of `vpdpbusd`, 128 tokens of
+//! 2048 × 5632 weights took 77 % in stretches that were unpacked, 84 with the next stretch asked for in time and the sums kept in
+//! registers to the end, 93 without unpacking; int4 in groups of 32, 64, 73 and 81 (89 can be had).
 #![allow(unsafe_code, reason = "what is written of a buffer that nobody clears")]
 
 use super::scalar::finish;
@@ -68,7 +72,6 @@ pub(super) trait Tiles: Copy {
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
         self,
         weights: W,
-        x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     );
 
@@ -77,8 +80,6 @@ pub(super) trait Tiles: Copy {
         self,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
-        offsets: &Offsets<T>,
-        x: &[&[[[i8; 4]; Q]]; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     );
 }
@@ -171,17 +172,20 @@ pub(super) struct Tile<'t, 'a, 'o, const R: usize, const T: usize> {
     pub(super) row_scales: [&'t [f32; LANES]; R],
     block: usize,
     token: usize,
-    /// Its first column.
-    start: usize,
+    /// Its columns.
+    pub(super) columns: Range<usize>,
     /// Whether its columns are the row's last.
     pub(super) last: bool,
+    /// Where weights lie that will be wanted next: for each of its steps as many bytes as it takes of one row block.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "not asked for"))]
+    pub(super) ahead: Option<&'t Step>,
 }
 
 impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
     /// What all sums of token `t` start from, or `None` if they go on from [`Tile::out`], as bits.
     #[inline(always)]
     pub(super) fn bias(&self, t: usize) -> Option<i32> {
-        (self.start == 0).then(|| self.bias.wrapping_mul(self.x.totals()[self.token + t]))
+        (self.columns.start == 0).then(|| self.bias.wrapping_mul(self.x.totals()[self.token + t]))
     }
 
     /// Its first row block.
@@ -202,15 +206,50 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
         self.out.neighbours(self.token + t, self.block)
     }
 
+    /// The results of all tokens.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn outs(&mut self) -> [&mut [[f32; LANES]; R]; T] {
+        self.out.tile(self.token, self.block)
+    }
+
+    /// The sums of 16 values of each token, from its first column on.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn sums(&self) -> [&'a [i16]; T] {
+        let mut sums: [&[i16]; T] = [&[]; T];
+        for t in 0..T {
+            sums[t] = &self.x.row(self.token + t).sums[self.columns.start / 16..];
+        }
+        sums
+    }
+
+    /// The scales of all tokens.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn token_scales(&self) -> &'a [f32; T] {
+        self.x.scales()[self.token..].first_chunk().expect("T tokens")
+    }
+
+    /// Whether its columns are the row's first.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn is_first(&self) -> bool {
+        self.columns.start == 0
+    }
+
     /// The first `steps` steps of each token, and the padding up to 16 columns.
     #[inline(always)]
     pub(super) fn quads(&self, steps: usize) -> [Quads<'a>; T] {
-        let (stride, steps) = (self.x.stride(), steps.next_multiple_of(4));
+        let (stride, len) = (self.x.stride(), 4 * steps.next_multiple_of(4));
+        let rows = &self.x.data()[self.token * stride..][..T * stride];
+        assert!(self.columns.start + len <= stride);
         let mut quads: [Quads<'a>; T] = [&[]; T];
-        // All rows have one length, which is asked for once.
-        let rows = self.x.data()[self.token * stride..][..T * stride].chunks_exact(stride);
-        for (quads, row) in quads.iter_mut().zip(rows) {
-            *quads = &row[self.start..].as_chunks().0[..steps];
+        for t in 0..T {
+            let start = t * stride + self.columns.start;
+            // SAFETY: `rows` has `T` rows, and what is taken lies in row `t` (just asserted). Asked for row by row, compilers make
+            // vectors of the bounds and scatter them.
+            quads[t] = unsafe { rows.get_unchecked(start..start + len) }.as_chunks().0;
         }
         quads
     }
@@ -226,9 +265,10 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
 
     /// `−8 Σ x` over each of the first `groups` groups of `Q` steps.
     #[inline(always)]
-    pub(super) fn offsets<const Q: usize>(&self, groups: usize, offsets: &mut Offsets<T>) {
+    pub(super) fn offsets<const Q: usize>(&self, groups: usize) -> Offsets<T> {
+        let mut offsets = [[0; STRETCH / 16]; T];
         for (t, offsets) in offsets.iter_mut().enumerate() {
-            let sums = &self.x.row(self.token + t).sums[self.start / 16..];
+            let sums = &self.x.row(self.token + t).sums[self.columns.start / 16..];
             if Q == 4 {
                 for (offset, sum) in offsets[..groups].iter_mut().zip(sums) {
                     *offset = -8 * i32::from(*sum);
@@ -239,6 +279,7 @@ impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
                 }
             }
         }
+        offsets
     }
 
     /// What the sums start from, for a backend that keeps them in memory.
@@ -297,8 +338,8 @@ pub(super) fn in_parts<const P: usize, const R: usize, const T: usize>(
     tile.end(&sums);
 }
 
-/// A matrix that the loops can take.
-pub(super) trait Source: Copy {
+/// A matrix that the loops can take, for the tiles of `K`.
+pub(super) trait Source<K: Tiles>: Copy {
     /// Most tokens in one of its tiles: [`WIDEST`], or half of it where each sum needs two registers.
     const WIDEST: usize;
 
@@ -315,23 +356,27 @@ pub(super) trait Source: Copy {
 
     /// What the sum of all values of a token is multiplied by to give what its sums start from; here, of signed weights or
     /// of groups that take off their own excess.
-    fn bias<K: Tiles>(&self) -> i32 {
+    fn bias(&self) -> i32 {
         0
     }
 
-    /// Unpacks `columns` of `R` row blocks for the tiles of `K`.
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked);
+    /// The first step at `column` of row block `block`, if there is one: what tiles may ask for ahead.
+    fn step(&self, _block: usize, _column: usize) -> Option<&Step> {
+        None
+    }
 
-    /// Adds the products of the stretch that was unpacked; here, of one without group scales.
+    /// Unpacks `columns` of `R` row blocks for the tiles.
+    fn unpack<const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked);
+
+    /// Adds the products of a stretch of columns; here, of one that was unpacked and has no group scales.
     #[inline(always)]
-    fn tile<K: Tiles, const R: usize, const T: usize>(
+    fn tile<const R: usize, const T: usize>(
         &self,
         tiles: K,
         unpacked: &Unpacked,
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
-        let steps = unpacked.steps::<R>();
-        tiles.plain(steps, &tile.quads(steps.len()), tile);
+        tiles.plain(unpacked.steps::<R>(), tile);
     }
 }
 
@@ -339,6 +384,8 @@ pub(super) trait Source: Copy {
 ///
 /// Only what was written is read; clearing the rest for every product cost 6 % of a prefill of a 15M model and 23 %
 /// of a decoding of a 260K one.
+// So that no step lies in two cache lines.
+#[repr(align(64))]
 pub(super) struct Unpacked {
     pub(super) steps: [MaybeUninit<Step>; GROUP * STRETCH / 4],
     pub(super) scales: [MaybeUninit<[i32; LANES]>; GROUP * STRETCH / 16],
@@ -375,7 +422,7 @@ impl Unpacked {
 
 /// `matrix` × `x` for row blocks `blocks`.
 #[inline(always)]
-pub(super) fn matmul<K: Tiles, S: Source>(
+pub(super) fn matmul<K: Tiles, S: Source<K>>(
     tiles: K,
     matrix: S,
     x: &Activations<'_>,
@@ -399,7 +446,7 @@ pub(super) fn matmul<K: Tiles, S: Source>(
 }
 
 #[inline(always)]
-fn row_blocks<K: Tiles, S: Source, const R: usize>(
+fn row_blocks<K: Tiles, S: Source<K>, const R: usize>(
     tiles: K,
     matrix: S,
     x: &Activations<'_>,
@@ -412,12 +459,17 @@ fn row_blocks<K: Tiles, S: Source, const R: usize>(
     // Stretches of equal length, and of a matrix without columns one, so that its sums are written.
     let stretch = cols.div_ceil(cols.div_ceil(most).max(1)).max(1).next_multiple_of(ACTIVATION_PAD);
     for start in (0..cols.max(1)).step_by(stretch) {
-        let end = cols.min(start + stretch);
-        matrix.unpack::<K, R>(block, start..end, unpacked);
-        let (unpacked, last) = (&*unpacked, end == cols);
-        let mut token = tokens.start;
+        let columns = start..cols.min(start + stretch);
+        matrix.unpack::<R>(block, columns.clone(), unpacked);
+        let (unpacked, last) = (&*unpacked, columns.end == cols);
+        let (mut token, mut next) = (tokens.start, if tokens.len() > FEW { 0..R } else { 0..0 });
         while token < tokens.end {
-            let at = At { block, token, start, last };
+            // Each of the first tiles asks for a row block of the stretch that comes next.
+            let ahead = next.next().and_then(
+                #[inline(always)]
+                |r| if last { matrix.step(block + R + r, 0) } else { matrix.step(block + r, columns.end) },
+            );
+            let at = At { block, token, columns: columns.clone(), last, ahead };
             token += match (tokens.end - token).min(S::WIDEST) {
                 8.. => tile::<K, S, R, 8>(tiles, matrix, x, unpacked, at, out),
                 4..8 => tile::<K, S, R, 4>(tiles, matrix, x, unpacked, at, out),
@@ -430,27 +482,32 @@ fn row_blocks<K: Tiles, S: Source, const R: usize>(
 }
 
 /// Where a tile lies.
-struct At {
+struct At<'m> {
     block: usize,
     token: usize,
-    start: usize,
+    columns: Range<usize>,
     last: bool,
+    ahead: Option<&'m Step>,
 }
 
 #[inline(always)]
-fn tile<K: Tiles, S: Source, const R: usize, const T: usize>(
+fn tile<K: Tiles, S: Source<K>, const R: usize, const T: usize>(
     tiles: K,
     matrix: S,
     x: &Activations<'_>,
     unpacked: &Unpacked,
-    At { block, token, start, last }: At,
+    At { block, token, columns, last, ahead }: At<'_>,
     out: &mut Columns<'_>,
 ) -> usize {
     let mut row_scales = [&[0.0; LANES]; R];
     for (r, scale) in row_scales.iter_mut().enumerate() {
         *scale = matrix.row_scale(block + r);
     }
-    let bias = matrix.bias::<K>();
-    matrix.tile(tiles, unpacked, &mut Tile::<R, T> { x, out, bias, row_scales, block, token, start, last });
+    let bias = matrix.bias();
+    matrix.tile(
+        tiles,
+        unpacked,
+        &mut Tile::<R, T> { x, out, bias, row_scales, block, token, columns, last, ahead },
+    );
     T
 }

@@ -9,7 +9,7 @@
 //! instruction, scheduled by the compiler as its own.
 #![allow(unsafe_code, reason = "instructions without memory, and the calls that enter the instruction set")]
 
-use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
+use super::blocked::{self, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
 use super::neon::weights_by_neon;
 use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};

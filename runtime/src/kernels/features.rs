@@ -90,11 +90,10 @@ macro_rules! vector_backend {
             fn plain<W: Weights<R>, const R: usize, const T: usize>(
                 self,
                 weights: W,
-                x: &[Quads<'_>; T],
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
                 // SAFETY: `new` saw every feature.
-                unsafe { plain(self, weights, x, tile) }
+                unsafe { plain(self, weights, tile) }
             }
 
             #[inline(always)]
@@ -102,12 +101,10 @@ macro_rules! vector_backend {
                 self,
                 weights: &[[[Step; R]; Q]],
                 scales: &[[[i32; LANES]; R]],
-                offsets: &Offsets<T>,
-                x: &[&[[[i8; 4]; Q]]; T],
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
                 // SAFETY: `new` saw every feature.
-                unsafe { grouped(self, weights, scales, offsets, x, tile) }
+                unsafe { grouped(self, weights, scales, tile) }
             }
         }
     };

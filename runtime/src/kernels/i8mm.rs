@@ -12,7 +12,7 @@
 mod tiles;
 mod zipped;
 
-use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
+use super::blocked::{self, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
 use super::neon::weights_by_neon;
 use super::{DotProd, Kernels};
@@ -139,13 +139,12 @@ for_i8mm! {
     fn plain<W: Weights<R>, const R: usize, const T: usize>(
         token: I8mm,
         weights: W,
-        x: &[Quads<'_>; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         match T {
-            8 => tiles::plain::<W, R, T, 4>(token, weights, x, tile),
-            4 => tiles::plain::<W, R, T, 2>(token, weights, x, tile),
-            _ => tiles::plain::<W, R, T, 1>(token, weights, x, tile),
+            8 => tiles::plain::<W, R, T, 4>(token, weights, tile),
+            4 => tiles::plain::<W, R, T, 2>(token, weights, tile),
+            _ => tiles::plain::<W, R, T, 1>(token, weights, tile),
         }
     }
 
@@ -155,13 +154,11 @@ for_i8mm! {
         token: I8mm,
         weights: &[[[Step; R]; Q]],
         scales: &[[[i32; LANES]; R]],
-        _: &Offsets<T>,
-        x: &[&[[[i8; 4]; Q]]; T],
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         match T {
-            4 => tiles::grouped::<R, T, Q, 2>(token, weights, scales, x, tile),
-            _ => tiles::grouped::<R, T, Q, 1>(token, weights, scales, x, tile),
+            4 => tiles::grouped::<R, T, Q, 2>(token, weights, scales, tile),
+            _ => tiles::grouped::<R, T, Q, 1>(token, weights, scales, tile),
         }
     }
 

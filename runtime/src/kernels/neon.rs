@@ -14,7 +14,7 @@
 pub(super) mod softmax;
 
 use super::Kernels;
-use super::blocked::{self, Offsets, Quads, Step, Tile, Tiles, WIDEST, Weights};
+use super::blocked::{self, Step, Tile, Tiles, WIDEST, Weights};
 use super::features::vector_backend;
 use super::quarters::{Multiply, Quarters, Sums, offsets_of, on_quarters, sums_of};
 use super::quarters::{bytes, nibbles};

@@ -240,10 +240,9 @@ macro_rules! on_quarters {
             fn plain<W: Weights<R>, const R: usize, const T: usize>(
                 token: $token,
                 weights: W,
-                x: &[Quads<'_>; T],
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
-                bytes::tile_i8::<_, _, R, T, TOKENS>(token, weights, x, tile);
+                bytes::tile_i8::<_, _, R, T, TOKENS>(token, weights, tile);
             }
 
             #[inline(never)]
@@ -251,11 +250,9 @@ macro_rules! on_quarters {
                 token: $token,
                 weights: &[[[Step; R]; Q]],
                 scales: &[[[i32; LANES]; R]],
-                offsets: &Offsets<T>,
-                x: &[&[[[i8; 4]; Q]]; T],
                 tile: &mut Tile<'_, '_, '_, R, T>,
             ) {
-                nibbles::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, offsets, x, tile);
+                nibbles::tile_i4::<_, R, T, Q, TOKENS>(token, weights, scales, tile);
             }
         }
     };

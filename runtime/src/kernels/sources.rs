@@ -1,6 +1,6 @@
 //! The integer matrices as the loops of `blocked` take them: packed or unpacked, with or without group scales.
 
-use super::blocked::{STRETCH, Source, Step, Tile, Tiles, Unpacked, WIDEST};
+use super::blocked::{Source, Step, Tile, Tiles, Unpacked, WIDEST};
 use crate::tensor::{LANES, MatrixI4, MatrixI8};
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -16,13 +16,39 @@ pub(super) fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
     bytemuck::cast_slice::<i8, u8>(matrix.block(block)).as_chunks().0
 }
 
+/// The step at `column` of a row block, if there is one.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn step_i8<'a>(matrix: &MatrixI8<'a>, block: usize, column: usize) -> Option<&'a Step> {
+    let is_there = block * LANES < matrix.rows();
+    is_there
+        .then(
+            #[inline(always)]
+            || packed_i8(matrix, block).get(column / 4),
+        )
+        .flatten()
+}
+
+/// As [`step_i8`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn step_i4<'a>(matrix: &MatrixI4<'a>, block: usize, column: usize) -> Option<&'a Step> {
+    let is_there = block * LANES < matrix.rows();
+    is_there
+        .then(
+            #[inline(always)]
+            || matrix.block(block).as_chunks().0.get(column / 8),
+        )
+        .flatten()
+}
+
 /// int8 weights, flipped for the tiles before any token meets them.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(super) struct Flipped<'m, 'a>(pub(super) &'m MatrixI8<'a>);
 
 #[cfg(target_arch = "x86_64")]
-impl Source for Flipped<'_, '_> {
+impl<K: Tiles> Source<K> for Flipped<'_, '_> {
     const WIDEST: usize = WIDEST;
 
     fn cols(&self) -> usize {
@@ -33,12 +59,18 @@ impl Source for Flipped<'_, '_> {
         self.0.block_scale(block)
     }
 
-    fn bias<K: Tiles>(&self) -> i32 {
+    fn bias(&self) -> i32 {
         -i32::from(K::FLIP)
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+    fn step(&self, block: usize, column: usize) -> Option<&Step> {
+        step_i8(self.0, block, column)
+    }
+
+    #[inline(always)]
+    fn unpack<const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         let range = steps(&columns, 4);
         let steps = &mut unpacked.steps.as_chunks_mut::<R>().0[..range.len()];
         for r in 0..R {
@@ -54,7 +86,7 @@ impl Source for Flipped<'_, '_> {
 #[derive(Clone, Copy)]
 pub(super) struct Packed<'m, 'a>(pub(super) &'m MatrixI8<'a>);
 
-impl Source for Packed<'_, '_> {
+impl<K: Tiles> Source<K> for Packed<'_, '_> {
     const WIDEST: usize = WIDEST;
 
     fn cols(&self) -> usize {
@@ -69,15 +101,21 @@ impl Source for Packed<'_, '_> {
         self.0.block_scale(block)
     }
 
-    fn bias<K: Tiles>(&self) -> i32 {
+    fn bias(&self) -> i32 {
         -i32::from(K::FLIP)
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, _: usize, _: Range<usize>, _: &mut Unpacked) {}
+    fn step(&self, block: usize, column: usize) -> Option<&Step> {
+        step_i8(self.0, block, column)
+    }
 
     #[inline(always)]
-    fn tile<K: Tiles, const R: usize, const T: usize>(
+    fn unpack<const R: usize>(&self, _: usize, _: Range<usize>, _: &mut Unpacked) {}
+
+    #[inline(always)]
+    fn tile<const R: usize, const T: usize>(
         &self,
         tiles: K,
         _: &Unpacked,
@@ -87,7 +125,7 @@ impl Source for Packed<'_, '_> {
         for (r, weights) in weights.iter_mut().enumerate() {
             *weights = packed_i8(self.0, tile.block() + r);
         }
-        tiles.plain(weights, &tile.quads(self.0.steps()), tile);
+        tiles.plain(weights, tile);
     }
 }
 
@@ -122,7 +160,7 @@ fn unpack_nibbles<const R: usize>(
 pub(super) struct Whole<'m, 'a>(pub(super) &'m MatrixI4<'a>);
 
 #[cfg(target_arch = "x86_64")]
-impl Source for Whole<'_, '_> {
+impl<K: Tiles> Source<K> for Whole<'_, '_> {
     const WIDEST: usize = WIDEST;
 
     fn cols(&self) -> usize {
@@ -133,12 +171,18 @@ impl Source for Whole<'_, '_> {
         self.0.block_scale(block)
     }
 
-    fn bias<K: Tiles>(&self) -> i32 {
+    fn bias(&self) -> i32 {
         -8
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+    fn step(&self, block: usize, column: usize) -> Option<&Step> {
+        step_i4(self.0, block, column)
+    }
+
+    #[inline(always)]
+    fn unpack<const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         unpack_nibbles::<R>(self.0, block, &columns, 2, unpacked);
     }
 }
@@ -148,7 +192,7 @@ impl Source for Whole<'_, '_> {
 #[derive(Clone, Copy)]
 pub(super) struct Grouped<'m, 'a, const Q: usize>(pub(super) &'m MatrixI4<'a>);
 
-impl<const Q: usize> Source for Grouped<'_, '_, Q> {
+impl<K: Tiles, const Q: usize> Source<K> for Grouped<'_, '_, Q> {
     const WIDEST: usize = WIDEST / 2;
 
     fn cols(&self) -> usize {
@@ -159,8 +203,14 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
         self.0.block_scale(block)
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+    fn step(&self, block: usize, column: usize) -> Option<&Step> {
+        step_i4(self.0, block, column)
+    }
+
+    #[inline(always)]
+    fn unpack<const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         // A last group may have fewer weights than `Q` steps; the zeros meet activations that are padding.
         unpack_nibbles::<R>(self.0, block, &columns, Q, unpacked);
         let groups = steps(&columns, 4 * Q);
@@ -179,15 +229,13 @@ impl<const Q: usize> Source for Grouped<'_, '_, Q> {
     }
 
     #[inline(always)]
-    fn tile<K: Tiles, const R: usize, const T: usize>(
+    fn tile<const R: usize, const T: usize>(
         &self,
         tiles: K,
         unpacked: &Unpacked,
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         let (groups, scales) = (unpacked.steps::<R>().as_chunks::<Q>().0, unpacked.scales::<R>());
-        let mut offsets = [[0; STRETCH / 16]; T];
-        tile.offsets::<Q>(groups.len(), &mut offsets);
-        tiles.grouped(groups, scales, &offsets, &tile.groups(groups.len()), tile);
+        tiles.grouped(groups, scales, tile);
     }
 }

@@ -5,7 +5,7 @@
 //! every fourth step adds to a sum of its own.
 #![allow(unsafe_code, reason = "calls for the features and prefetching")]
 
-use super::{broadcast, for_avx512, load, to_array};
+use super::{broadcast, for_avx512, load, pair_with_zero, to_array};
 use crate::kernels::scalar::finish;
 use crate::parallel::Columns;
 use crate::tensor::{LANES, MatrixI4, MatrixI8, Row};
@@ -120,14 +120,6 @@ for_avx512! {
             high = _mm512_dpbusd_epi32(high, _mm512_and_si512(weights, high_mask), broadcast(x[1]));
         }
         _mm512_add_epi32(low, _mm512_srai_epi32::<4>(high))
-    }
-
-    /// Each scale as the i16 pair (s, 0).
-    #[inline]
-    fn pair_with_zero(scale: &[i8; LANES]) -> __m512i {
-        // SAFETY: the array has 16 bytes; the load needs no alignment.
-        let scale = unsafe { _mm_loadu_si128(scale.as_ptr().cast()) };
-        _mm512_and_si512(_mm512_cvtepi8_epi32(scale), _mm512_set1_epi32(0xffff))
     }
 
     /// Asks for what lies `AHEAD` bytes on, past the end of the row block and of the matrix: the file goes on with what is read

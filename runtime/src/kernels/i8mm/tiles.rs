@@ -22,12 +22,11 @@ type Products<const P: usize> = [[int32x4_t; P]; 4];
 pub(super) fn plain<W: Weights<R>, const R: usize, const T: usize, const P: usize>(
     token: I8mm,
     weights: W,
-    x: &[Quads<'_>; T],
     tile: &mut Tile<'_, '_, '_, R, T>,
 ) {
     let fours = weights.steps() / 4;
     let mut stretch: Stretch<P> = [const { MaybeUninit::uninit() }; STRETCH / 16];
-    let x = pairs(token, x, fours, &mut stretch);
+    let x = pairs(token, &tile.quads(4 * fours), fours, &mut stretch);
     let mut sums = tile.start();
     for r in 0..R {
         let weights = (0..fours).map(
@@ -71,15 +70,11 @@ pub(super) fn grouped<const R: usize, const T: usize, const Q: usize, const P: u
     token: I8mm,
     weights: &[[[Step; R]; Q]],
     scales: &[[[i32; LANES]; R]],
-    x: &[&[[[i8; 4]; Q]]; T],
     tile: &mut Tile<'_, '_, '_, R, T>,
 ) {
     let mut stretch: Stretch<P> = [const { MaybeUninit::uninit() }; STRETCH / 16];
-    let x = x.map(
-        #[inline(always)]
-        |x| x.as_flattened(),
-    );
-    let x = pairs(token, &x, weights.len() * Q / 4, &mut stretch);
+    let fours = weights.len() * Q / 4;
+    let x = pairs(token, &tile.quads(4 * fours), fours, &mut stretch);
     let mut sums = tile.start();
     for r in 0..R {
         half_grouped::<0, R, T, Q, P>(token, weights, scales, x, &mut sums, r);

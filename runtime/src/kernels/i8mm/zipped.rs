@@ -7,7 +7,7 @@
     reason = "instructions without memory; vectors and the arrays of their bytes are the same"
 )]
 
-use crate::kernels::blocked::{STRETCH, Source, Step, Tile, Tiles, Unpacked, WIDEST};
+use crate::kernels::blocked::{Source, Step, Tile, Tiles, Unpacked, WIDEST};
 use crate::kernels::quarters::{NONE, Quarters, quarters};
 use crate::kernels::sources::{packed_i8, steps};
 use crate::tensor::{LANES, MatrixI4, MatrixI8};
@@ -20,7 +20,7 @@ use core::ops::Range;
 #[derive(Clone, Copy)]
 pub(super) struct Bytes<'m, 'a>(pub(super) &'m MatrixI8<'a>);
 
-impl Source for Bytes<'_, '_> {
+impl<K: Tiles> Source<K> for Bytes<'_, '_> {
     const WIDEST: usize = WIDEST;
 
     fn cols(&self) -> usize {
@@ -32,7 +32,7 @@ impl Source for Bytes<'_, '_> {
     }
 
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+    fn unpack<const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         let range = steps(&columns, 4);
         let used = range.len().next_multiple_of(4);
         for r in 0..R {
@@ -50,7 +50,7 @@ impl Source for Bytes<'_, '_> {
 #[derive(Clone, Copy)]
 pub(super) struct Whole<'m, 'a>(pub(super) &'m MatrixI4<'a>);
 
-impl Source for Whole<'_, '_> {
+impl<K: Tiles> Source<K> for Whole<'_, '_> {
     const WIDEST: usize = WIDEST;
 
     fn cols(&self) -> usize {
@@ -62,7 +62,7 @@ impl Source for Whole<'_, '_> {
     }
 
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+    fn unpack<const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         zip_nibbles::<R>(self.0, block, &columns, 4, unpacked);
     }
 }
@@ -71,7 +71,7 @@ impl Source for Whole<'_, '_> {
 #[derive(Clone, Copy)]
 pub(super) struct Nibbles<'m, 'a, const Q: usize>(pub(super) &'m MatrixI4<'a>);
 
-impl<const Q: usize> Source for Nibbles<'_, '_, Q> {
+impl<K: Tiles, const Q: usize> Source<K> for Nibbles<'_, '_, Q> {
     const WIDEST: usize = WIDEST / 2;
 
     fn cols(&self) -> usize {
@@ -83,7 +83,7 @@ impl<const Q: usize> Source for Nibbles<'_, '_, Q> {
     }
 
     #[inline(always)]
-    fn unpack<K: Tiles, const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
+    fn unpack<const R: usize>(&self, block: usize, columns: Range<usize>, unpacked: &mut Unpacked) {
         zip_nibbles::<R>(self.0, block, &columns, Q, unpacked);
         let groups = steps(&columns, 4 * Q);
         let scales = &mut unpacked.scales.as_chunks_mut::<R>().0[..groups.len()];
@@ -103,14 +103,14 @@ impl<const Q: usize> Source for Nibbles<'_, '_, Q> {
     }
 
     #[inline(always)]
-    fn tile<K: Tiles, const R: usize, const T: usize>(
+    fn tile<const R: usize, const T: usize>(
         &self,
         tiles: K,
         unpacked: &Unpacked,
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         let (groups, scales) = (unpacked.steps::<R>().as_chunks::<Q>().0, unpacked.scales::<R>());
-        tiles.grouped(groups, scales, &[[0; STRETCH / 16]; T], &tile.groups(groups.len()), tile);
+        tiles.grouped(groups, scales, tile);
     }
 }
 

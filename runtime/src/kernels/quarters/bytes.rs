@@ -125,11 +125,10 @@ pub(in crate::kernels) fn tile_i8<
 >(
     kernels: K,
     weights: W,
-    x: &[Quads<'_>; T],
     tile: &mut Tile<'_, '_, '_, R, T>,
 ) {
     in_parts(
-        x,
+        &tile.quads(weights.steps()),
         tile,
         #[inline(always)]
         |r, x: &[Quads<'_>; P], sums| part_i8(kernels, weights, r, x, sums),

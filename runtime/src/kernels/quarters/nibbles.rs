@@ -118,10 +118,9 @@ pub(in crate::kernels) fn tile_i4<
     kernels: K,
     weights: &[[[Step; R]; Q]],
     scales: &[[[i32; LANES]; R]],
-    offsets: &Offsets<T>,
-    x: &[&[[[i8; 4]; Q]]; T],
     tile: &mut Tile<'_, '_, '_, R, T>,
 ) {
+    let (x, offsets) = (tile.groups(weights.len()), tile.offsets::<Q>(weights.len()));
     let mut sums = tile.start();
     for r in 0..R {
         let ((x, last_x), (offsets, last_offsets)) = (x.as_chunks(), offsets.as_chunks());
