@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
+use whit::AlignedBytes;
 use whit::kernels::softmax::{FixedSoftmax, Softmax};
 use whit::kernels::{Activation, Backend, Kernels, WithKernels};
 use whit::tensor::padded_rows;
@@ -76,8 +77,9 @@ impl WithKernels for Line<'_> {
             }
             let mut vectors = Vectors::new(tokens, weights.cols);
             let x = vectors.filled();
-            let mut out = vec![0.0; tokens * padded_rows(weights.rows)];
-            let seconds = clock.best(|| weights.multiply(kernels, &x.as_activations(), &mut out));
+            let mut out = AlignedBytes::zeroed(tokens * padded_rows(weights.rows) * size_of::<f32>());
+            let out = bytemuck::cast_slice_mut(&mut out);
+            let seconds = clock.best(|| weights.multiply(kernels, &x.as_activations(), out));
             speeds.push(if tokens == 1 { weights.bytes() as f64 } else { operations } / seconds / 1e9);
         }
         let [decode, prefill @ ..] = &speeds[..] else { return };

@@ -1,6 +1,7 @@
 //! Matrices and vectors of arbitrary numbers for measurements of the integer products.
 
 use std::hint::black_box;
+use whit::AlignedBytes;
 use whit::kernels::Kernels;
 use whit::parallel::Columns;
 use whit::tensor::{
@@ -40,8 +41,8 @@ pub struct Weights {
     encoding: Encoding,
     scale: Vec<f32>,
     group_scale: Vec<i8>,
-    data: Vec<u8>,
-    signed: Vec<i8>,
+    /// Aligned as in a file.
+    data: AlignedBytes,
 }
 
 impl Weights {
@@ -53,22 +54,21 @@ impl Weights {
             (seed >> 24) as u8
         };
         let scale = vec![1e-3; padded_rows(rows)];
-        let (group_scale, data, signed) = match encoding {
-            Encoding::Int8 => {
-                (vec![], vec![], (0..MatrixI8::data_len(rows, cols)).map(|_| random() as i8).collect())
+        let (groups, bytes) = match encoding {
+            Encoding::Int8 => (0, MatrixI8::data_len(rows, cols)),
+            Encoding::Int4 { group } => {
+                (MatrixI4::group_scale_len(rows, cols, group), MatrixI4::data_len(rows, cols))
             }
-            Encoding::Int4 { group } => (
-                (0..MatrixI4::group_scale_len(rows, cols, group)).map(|_| (random() % 127) as i8).collect(),
-                (0..MatrixI4::data_len(rows, cols)).map(|_| random()).collect(),
-                vec![],
-            ),
         };
-        Self { rows, cols, encoding, scale, group_scale, data, signed }
+        let group_scale = (0..groups).map(|_| (random() % 127) as i8).collect();
+        let mut data = AlignedBytes::zeroed(bytes);
+        data.fill_with(random);
+        Self { rows, cols, encoding, scale, group_scale, data }
     }
 
     /// Bytes of weights and scales.
     pub fn bytes(&self) -> usize {
-        self.data.len() + self.signed.len() + self.group_scale.len() + self.scale.len() * 4
+        self.data.len() + self.group_scale.len() + self.scale.len() * 4
     }
 
     /// Multiplies all rows by `x`; `out` is `[tokens][padded rows]`.
@@ -80,9 +80,9 @@ impl Weights {
 
     /// The weights as kernels take them.
     pub fn matrix(&self) -> Matrix<'_> {
-        let Self { rows, cols, encoding, scale, group_scale, data, signed } = self;
+        let Self { rows, cols, encoding, scale, group_scale, data } = self;
         let matrix = match *encoding {
-            Encoding::Int8 => MatrixI8::new(*rows, *cols, scale, signed).map(Matrix::I8),
+            Encoding::Int8 => MatrixI8::new(*rows, *cols, scale, bytemuck::cast_slice(data)).map(Matrix::I8),
             Encoding::Int4 { group } => {
                 MatrixI4::new(*rows, *cols, group, scale, group_scale, data).map(Matrix::I4)
             }
@@ -109,7 +109,8 @@ pub fn multiply<K: Kernels>(kernels: K, matrix: &Matrix<'_>, x: &Activations<'_>
 #[derive(Debug)]
 pub struct Vectors {
     shape: ActivationShape,
-    data: Vec<i8>,
+    /// Aligned as in an arena.
+    data: AlignedBytes,
     sums: Vec<i16>,
     totals: Vec<i32>,
     scale: Vec<f32>,
@@ -121,7 +122,7 @@ impl Vectors {
         let shape = ActivationShape { tokens, cols };
         Self {
             shape,
-            data: vec![0; shape.data_len()],
+            data: AlignedBytes::zeroed(shape.data_len()),
             sums: vec![0; shape.sums_len()],
             totals: vec![0; tokens],
             scale: vec![0.0; tokens],
@@ -131,13 +132,15 @@ impl Vectors {
     /// Room for vectors that only int8 matrices meet.
     pub fn without_sums(&mut self) -> ActivationsMut<'_> {
         let Self { shape, data, totals, scale, .. } = self;
-        ActivationsMut::new(*shape, data, &mut [], totals, scale).expect("lengths fit")
+        ActivationsMut::new(*shape, bytemuck::cast_slice_mut(data), &mut [], totals, scale)
+            .expect("lengths fit")
     }
 
     /// The same arbitrary numbers every time.
     pub fn filled(&mut self) -> ActivationsMut<'_> {
         let Self { shape, data, sums, totals, scale } = self;
-        let mut x = ActivationsMut::new(*shape, data, sums, totals, scale).expect("lengths fit");
+        let mut x = ActivationsMut::new(*shape, bytemuck::cast_slice_mut(data), sums, totals, scale)
+            .expect("lengths fit");
         for token in 0..shape.tokens {
             x.set(token, 1e-2, |i| {
                 core::array::from_fn(|l| {
