@@ -35,6 +35,7 @@ use crate::machine::{Conditions, Machine, Root};
 use crate::usage::peak_rss_bytes;
 use limits::Limits;
 use opening::Opening;
+use scaling::BANDWIDTH_SHARE;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -123,6 +124,8 @@ pub fn bench(
     at(2, 1.0);
     let runs = subject.runs(&warm, &mut at).map_err(about)?;
     figures.insert("first_token_ms".to_owned(), opening.first_token_ms(&subject.prompt).map_err(about)?);
+    let shares = turns::bandwidth_shares(&subject.model, options, &pool).map_err(about)?;
+    figures.extend((!shares.is_empty()).then(|| (BANDWIDTH_SHARE.to_owned(), shares)));
     let contexts = depth::depths(&subject, &mut figures, |share| at(5, share)).map_err(about)?;
     let limits = limits.best(Limits::measure(&subject));
     at(STEPS, 0.0);

@@ -56,6 +56,19 @@ impl<'a> Probe<'a> {
         }
     }
 
+    /// Bytes that so many units read; 0 of products.
+    pub(super) fn bytes(&self, units: usize) -> usize {
+        match self {
+            Self::Products(_) => 0,
+            Self::Read { pieces, .. } => {
+                let of = |pieces: &[&[[u8; 64]]]| {
+                    pieces.iter().map(|piece| piece.as_flattened().len()).sum::<usize>()
+                };
+                units / pieces.len() * of(pieces) + of(&pieces[..units % pieces.len()])
+            }
+        }
+    }
+
     /// So many units that they take `workers` about so many seconds.
     pub(super) fn units(&self, workers: &dyn Workers, seconds: f64) -> usize {
         let mut units = 8;
@@ -132,6 +145,7 @@ mod tests {
         let probe = Probe::read(backend, &bytes, &pool).expect("there is something to read");
         assert!(probe.units(&pool, 1e-4) > 0);
         assert!(probe.seconds(&pool, 7) > 0.0);
+        assert_eq!(probe.bytes(5), (3 * PIECE + 2 * 3) * 64, "three whole pieces and two short ones");
         assert!(Probe::read(backend, &bytes[..63], &pool).is_none());
     }
 }

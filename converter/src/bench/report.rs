@@ -52,9 +52,9 @@ pub struct Report {
     pub weight_bytes_per_token: u64,
     /// Weights read per second of decoding, in 10⁹ bytes.
     pub gb_per_s: f64,
-    /// What the same threads reach when they only read these weights.
+    /// What the same threads reach when they only read these weights, in their best pass.
     pub read_bandwidth_gb_per_s: f64,
-    /// The first as a share of the second.
+    /// What decoding reads in a second as a share of what they read alone, both in turn, some milliseconds each.
     pub bandwidth_share: f64,
     /// Multiplications with weights that one token of the prompt takes: all layers, without attention's own.
     pub prefill_macs_per_token: u64,

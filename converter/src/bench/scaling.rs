@@ -76,9 +76,12 @@ impl Scaling {
     }
 }
 
+/// The key of [`bandwidth_share`](super::Report::bandwidth_share) among samples and summaries.
+pub const BANDWIDTH_SHARE: &str = "bandwidth_share";
+
 /// Whether the figure of this key is a ratio within turns, which a busy machine makes uncertain but not wrong.
 pub(super) fn is_paired(key: &str) -> bool {
-    key.ends_with("_speed_up")
+    key.ends_with("_speed_up") || key == BANDWIDTH_SHARE
 }
 
 /// Milliseconds of one turn, for each number of threads in the order asked for.
@@ -93,6 +96,12 @@ impl Turn {
     /// Of the first number of threads and of that at `index`.
     fn burst(&self, index: usize) -> Option<[f64; 2]> {
         Some([*self.burst_ms.first()?, *self.burst_ms.get(index)?])
+    }
+
+    /// How long the probe took of the first number of threads, over its burst.
+    pub(super) fn first_share(&self) -> f64 {
+        let first = |ms: &[f64]| ms.first().copied().unwrap_or(f64::NAN);
+        first(&self.probe_ms) / first(&self.burst_ms)
     }
 
     fn probe(&self, index: usize) -> Option<[f64; 2]> {

@@ -3,6 +3,7 @@
 use super::limits::Limits;
 use super::report::{Latency, Report, Samples};
 use super::runs::{self, Rule, Run};
+use super::scaling::BANDWIDTH_SHARE;
 use super::stability::Stability;
 use super::statistics::median;
 use super::{Options, message, origin};
@@ -124,7 +125,7 @@ impl<'a> Subject<'a> {
             weight_bytes_per_token: weight_bytes,
             gb_per_s,
             read_bandwidth_gb_per_s: limits.read_gb_per_s,
-            bandwidth_share: gb_per_s / limits.read_gb_per_s,
+            bandwidth_share: told(BANDWIDTH_SHARE).unwrap_or(gb_per_s / limits.read_gb_per_s),
             prefill_macs_per_token: macs,
             decode_macs_per_token: decode_macs_per_token(of_model),
             prefill_gmac_per_s,

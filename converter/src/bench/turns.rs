@@ -7,9 +7,11 @@ use super::opening::Opening;
 use super::probe::Probe;
 use super::runs::{self, AT_LEAST, Run};
 use super::scaling::{Phase, Turn, Turns, Work, are_sure};
+use super::statistics::Summary;
 use super::subject::{session_options, tokens};
 use super::{Options, message};
 use crate::arena::Arena;
+use crate::inspect::weight_bytes_per_token;
 use std::path::Path;
 use std::time::Instant;
 use whit::format::Section;
@@ -47,12 +49,41 @@ pub fn turns(
             Phase::Decode => Probe::read(model.backend(), model.file().section(Section::TensorData), first),
         };
         let fed = fed(&model, options, phase);
-        let (burst, turns) = measure(&mut lanes, phase, &fed, options, probe.as_ref()).map_err(about)?;
+        let sure = |_: &Burst<'_>, turns: &[Turn]| are_sure(turns, options.spread);
+        let (burst, turns) =
+            measure(&mut lanes, phase, &fed, options, probe.as_ref(), sure).map_err(about)?;
         let name = probe.as_ref().map(Probe::name);
         let work = Work { phase, threads, burst_tokens: burst.count(), probe: name.as_deref() };
         found.add(&work, &turns);
     }
     Ok(found)
+}
+
+/// Of each of some turns, the bytes of weights that decoding read in a second over those that `pool` reads of the same weights
+/// when it does nothing else. One after the other, minutes apart, they say little: memory gives a core half as much in one second
+/// as in another. Nothing if there is too little to read.
+pub(super) fn bandwidth_shares(
+    model: &Model<'_>,
+    options: &Options,
+    pool: &ThreadPool,
+) -> Result<Vec<f64>, String> {
+    let pools = std::slice::from_ref(pool);
+    let Some(probe) = Probe::read(model.backend(), model.file().section(Section::TensorData), pool) else {
+        return Ok(vec![]);
+    };
+    let mut arenas = arenas(model, options, pools)?;
+    let mut lanes = lanes(model, options, pools, &mut arenas)?;
+    let weight_bytes = weight_bytes_per_token(model.file()) as f64;
+    let shares = |burst: &Burst<'_>, turns: &[Turn]| -> Vec<f64> {
+        let bytes = weight_bytes * burst.count() as f64;
+        let of_turn = |turn: &Turn| (bytes / probe.bytes(burst.probe_units) as f64) * turn.first_share();
+        turns.iter().map(of_turn).collect()
+    };
+    let sure =
+        |burst: &Burst<'_>, turns: &[Turn]| Summary::of(&shares(burst, turns)).spread() <= options.spread;
+    let fed = fed(model, options, Phase::Decode);
+    let (burst, turns) = measure(&mut lanes, Phase::Decode, &fed, options, Some(&probe), sure)?;
+    Ok(shares(&burst, &turns))
 }
 
 /// What a phase feeds.
@@ -95,6 +126,8 @@ struct Burst<'t> {
     phase: Phase,
     tokens: &'t [Token],
     passes: usize,
+    /// Units of the probe beside it.
+    probe_units: usize,
 }
 
 impl<'t> Burst<'t> {
@@ -108,7 +141,7 @@ impl<'t> Burst<'t> {
         session: &mut Session<'_, '_>,
     ) -> Result<Self, whit::Error> {
         let step = if phase == Phase::Prefill { batch.min(tokens.len()) } else { 1 };
-        let least = Self { phase, tokens: &tokens[..step], passes: 1 };
+        let least = Self { phase, tokens: &tokens[..step], passes: 1, probe_units: 0 };
         least.run(session)?;
         let steps = AT_LEAST.as_secs_f64() / least.run(session)?.wall.max(1e-9);
         let fits = (steps as usize).max(1).saturating_mul(step).min(tokens.len());
@@ -135,19 +168,20 @@ fn measure<'t>(
     tokens: &'t [Token],
     options: &Options,
     probe: Option<&Probe<'_>>,
+    sure: impl Fn(&Burst<'t>, &[Turn]) -> bool,
 ) -> Result<(Burst<'t>, Vec<Turn>), String> {
-    let burst = Burst::fit(phase, tokens, options.batch, &mut lanes[0].session).map_err(message)?;
+    let mut burst = Burst::fit(phase, tokens, options.batch, &mut lanes[0].session).map_err(message)?;
     for lane in &mut *lanes {
         burst.run(&mut lane.session).map_err(message)?;
     }
     let long = burst.run(&mut lanes[0].session).map_err(message)?.wall;
-    let probe = probe.map(|probe| (probe, probe.units(lanes[0].pool, long)));
+    burst.probe_units = probe.map_or(0, |probe| probe.units(lanes[0].pool, long));
     let (start, mut turns) = (Instant::now(), vec![]);
     loop {
         turns.push(turn(lanes, &burst, probe, turns.len() % 2 == 1).map_err(message)?);
         // Both orders as often, so that neither gains by being the first.
         let enough = turns.len() >= TURNS * options.repeats && turns.len() % 2 == 0;
-        if enough && (start.elapsed() >= options.time_limit || are_sure(&turns, options.spread)) {
+        if enough && (start.elapsed() >= options.time_limit || sure(&burst, &turns)) {
             return Ok((burst, turns));
         }
     }
@@ -157,13 +191,13 @@ fn measure<'t>(
 fn turn(
     lanes: &mut [Lane<'_, '_>],
     burst: &Burst<'_>,
-    probe: Option<(&Probe<'_>, usize)>,
+    probe: Option<&Probe<'_>>,
     backwards: bool,
 ) -> Result<Turn, whit::Error> {
     let mut turn = Turn::default();
     let mut one = |lane: &mut Lane<'_, '_>| -> Result<(), whit::Error> {
         turn.burst_ms.push(1e3 * burst.run(&mut lane.session)?.wall);
-        turn.probe_ms.extend(probe.map(|(probe, units)| 1e3 * probe.seconds(lane.pool, units)));
+        turn.probe_ms.extend(probe.map(|probe| 1e3 * probe.seconds(lane.pool, burst.probe_units)));
         Ok(())
     };
     if backwards {

@@ -3,6 +3,7 @@
 use super::scaling;
 use super::text::{figure, number, state, variant};
 use crate::bench::report::{Report, Variant};
+use crate::bench::scaling::BANDWIDTH_SHARE;
 use crate::cli::output::bytes;
 use std::path::Path;
 
@@ -77,7 +78,7 @@ fn row(r: &Report) -> Vec<String> {
         optional("prefill_tokens_per_cpu_s", r.prefill_tokens_per_cpu_s),
         figure(r, "decode_tokens_per_s", r.decode_tokens_per_s, ""),
         optional("decode_tokens_per_cpu_s", r.decode_tokens_per_cpu_s),
-        share(r.bandwidth_share, "decode_tokens_per_s"),
+        share(r.bandwidth_share, BANDWIDTH_SHARE),
         r.integer_peak_share.map_or_else(none, |peak| share(peak, "prefill_tokens_per_s")),
     ]
 }

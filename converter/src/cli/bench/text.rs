@@ -2,6 +2,7 @@
 
 use super::scaling;
 use crate::bench::report::{Depth, Report, Start, Variant};
+use crate::bench::scaling::BANDWIDTH_SHARE;
 use crate::cli::output::bytes;
 use crate::cli::table::{pairs, table};
 use crate::machine::Conditions;
@@ -101,12 +102,12 @@ fn latency(r: &Report) -> String {
 
 fn weights_read(r: &Report) -> String {
     format!(
-        "{} a token, {} GB/s: {:.0} % of the {} GB/s that reading alone reaches{}",
+        "{} a token, {} GB/s{}: {} of what reading alone reaches in turn with it (its best pass {} GB/s)",
         bytes(r.weight_bytes_per_token),
         number(r.gb_per_s),
-        100.0 * r.bandwidth_share,
+        r.stability.mark("decode_tokens_per_s"),
+        figure(r, BANDWIDTH_SHARE, 100.0 * r.bandwidth_share, " %"),
         number(r.read_bandwidth_gb_per_s),
-        r.stability.mark("decode_tokens_per_s")
     )
 }
 
