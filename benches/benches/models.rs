@@ -267,6 +267,6 @@ fn print_row(record: &Value) {
         get("decode_tokens_per_cpu_s"),
         get("decode_tokens_per_s"),
         get("decode_gb_per_cpu_s"),
-        100.0 * get("decode_gb_per_cpu_s") / get("read_bandwidth_gb_per_s"),
+        100.0 * get("bandwidth_share"),
     );
 }
