@@ -144,13 +144,20 @@ impl<'a> Activations<'a> {
         }
     }
 
+    /// [`Row::sums`] of the vector of `token`.
+    #[inline(always)]
+    pub(crate) fn sums(&self, token: usize) -> &'a [i16] {
+        let (stride, padded) = (self.shape.stride(), self.shape.padded_cols());
+        if self.sums.is_empty() { &[] } else { &self.sums[token * stride / SUM..][..padded / SUM] }
+    }
+
     /// The vector of `token`.
     #[inline(always)]
     pub fn row(&self, token: usize) -> Row<'a> {
         let (stride, padded) = (self.shape.stride(), self.shape.padded_cols());
         Row {
             data: &self.data[token * stride..][..padded],
-            sums: if self.sums.is_empty() { &[] } else { &self.sums[token * stride / SUM..][..padded / SUM] },
+            sums: self.sums(token),
             total: self.totals[token],
             scale: self.scale[token],
         }

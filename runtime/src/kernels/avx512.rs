@@ -186,8 +186,7 @@ for_avx512! {
     ) {
         match (matrix.group(), ports::products_leave_some()) {
             (0, _) => blocked::matmul(token, Whole(matrix), x, blocks, out),
-            (16, true) => blocked::matmul(token, Nibbles::<2>(matrix), x, blocks, out),
-            (_, true) => blocked::matmul(token, Nibbles::<4>(matrix), x, blocks, out),
+            (_, true) => blocked::matmul(token, Nibbles(matrix), x, blocks, out),
             (16, false) => blocked::matmul(token, Grouped::<4>(matrix), x, blocks, out),
             (_, false) => blocked::matmul(token, Grouped::<8>(matrix), x, blocks, out),
         }

@@ -18,7 +18,7 @@ pub(super) fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
 
 /// The step at `column` of a row block, if there is one.
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
+#[inline(never)]
 pub(super) fn step_i8<'a>(matrix: &MatrixI8<'a>, block: usize, column: usize) -> Option<&'a Step> {
     let is_there = block * LANES < matrix.rows();
     is_there
@@ -31,7 +31,7 @@ pub(super) fn step_i8<'a>(matrix: &MatrixI8<'a>, block: usize, column: usize) ->
 
 /// As [`step_i8`].
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
+#[inline(never)]
 pub(super) fn step_i4<'a>(matrix: &MatrixI4<'a>, block: usize, column: usize) -> Option<&'a Step> {
     let is_there = block * LANES < matrix.rows();
     is_there

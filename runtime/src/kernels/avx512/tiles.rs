@@ -1,20 +1,18 @@
 //! The tiles: `R` row blocks × `T` tokens over a stretch of columns, their sums in registers.
 #![allow(unsafe_code, reason = "vector loads and stores, calls for the features and prefetching")]
 
-use super::vectors::first;
 use super::{Avx512, broadcast, for_avx512, load, pair_with_zero, to_array};
-use crate::kernels::blocked::{Source, Step, Tile, Unpacked, WIDEST, Weights};
+use crate::kernels::blocked::{GROUP, Source, Step, Tile, Unpacked, WIDEST, Weights};
 use crate::kernels::sources::{step_i4, steps};
 use crate::tensor::{LANES, MatrixI4};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
-/// int4 weights straight from the file, in groups of `P` steps of 8 columns: 2 for groups of 16 columns, 4 for the others,
-/// which are taken 32 columns at a time with the same scale.
+/// int4 weights with group scales, straight from the file.
 #[derive(Clone, Copy)]
-pub(super) struct Nibbles<'m, 'a, const P: usize>(pub(super) &'m MatrixI4<'a>);
+pub(super) struct Nibbles<'m, 'a>(pub(super) &'m MatrixI4<'a>);
 
-impl<const P: usize> Source<Avx512> for Nibbles<'_, '_, P> {
+impl Source<Avx512> for Nibbles<'_, '_> {
     const WIDEST: usize = WIDEST / 2;
 
     fn cols(&self) -> usize {
@@ -45,7 +43,7 @@ impl<const P: usize> Source<Avx512> for Nibbles<'_, '_, P> {
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         // SAFETY: the token proves every feature.
-        unsafe { nibbles::<R, T, P>(self.0, tile) }
+        unsafe { nibbles(self.0, tile) }
     }
 }
 
@@ -155,21 +153,23 @@ for_avx512! {
         });
     }
 
-    /// As [`grouped`], of packed nibbles.
+    /// As [`grouped`], of packed nibbles in groups of 2 steps of 8 columns, or of 4: wider groups are taken 32 columns at a time with
+    /// the same scale.
     #[inline(never)]
-    fn nibbles<const R: usize, const T: usize, const P: usize>(
+    fn nibbles<const R: usize, const T: usize>(
         matrix: &MatrixI4<'_>,
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         let columns = steps(&tile.columns, 8);
-        let (pairs, groups) = (columns.len(), columns.len().div_ceil(P));
+        let (width, twos) = if matrix.group() == 16 { (2, 1) } else { (4, 2) };
+        let (pairs, groups) = (columns.len(), columns.len().div_ceil(width));
         let mut weights: [&[Step]; R] = [&[]; R];
         let mut scales: [&[[i8; LANES]]; R] = [&[]; R];
         for r in 0..R {
             weights[r] = &matrix.block(tile.block() + r).as_chunks().0[columns.clone()];
             scales[r] = matrix.block_group_scale(tile.block() + r).as_chunks().0;
         }
-        let shift = (matrix.group() / (8 * P)).trailing_zeros();
+        let shift = (matrix.group() / (8 * width)).trailing_zeros();
         let quads = tile.quads(2 * pairs);
         let mut x: [&[[[i8; 4]; 2]]; T] = [&[]; T];
         for t in 0..T {
@@ -182,7 +182,7 @@ for_avx512! {
             for group in 0..groups {
                 if group % OFFSETS == 0 {
                     for t in 0..T {
-                        offsets[t] = offsets_of::<P>(&sums_of_x[t][group * P / 2..]);
+                        offsets[t] = offsets_of(twos, &sums_of_x[t][group * twos..]);
                     }
                 }
                 let mut products = [[_mm512_setzero_si512(); T]; R];
@@ -192,7 +192,7 @@ for_avx512! {
                         products[r][t] = offset;
                     }
                 }
-                for pair in group * P..pairs.min((group + 1) * P) {
+                for pair in group * width..pairs.min((group + 1) * width) {
                     ahead.prefetch(pair);
                     let mut w = [[_mm512_setzero_si512(); 2]; R];
                     for r in 0..R {
@@ -210,7 +210,7 @@ for_avx512! {
                     }
                 }
                 for r in 0..R {
-                    let scale = pair_with_zero(&scales[r][(columns.start / P + group) >> shift]);
+                    let scale = pair_with_zero(&scales[r][(columns.start / width + group) >> shift]);
                     for t in 0..T {
                         sums[r][t] = _mm512_dpwssd_epi32(sums[r][t], products[r][t], scale);
                     }
@@ -219,28 +219,23 @@ for_avx512! {
         });
     }
 
-    /// −8 Σ x of each of the next groups, from sums of 16.
+    /// −8 Σ x of each of the next groups, from sums of 16, of which a group has one or two.
     #[inline]
-    fn offsets_of<const P: usize>(sums: &[i16]) -> [i32; OFFSETS] {
-        let factor = _mm512_set1_epi32(if P == 2 { 0xfff8 } else { 0xfff8_fff8u32 as i32 });
-        let count = sums.len().min(OFFSETS * P / 2);
-        // SAFETY: the masks leave only elements of `sums`.
-        let sums = unsafe {
-            if P == 2 {
-                _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(first(count), sums.as_ptr()))
-            } else {
-                _mm512_maskz_loadu_epi16(((1u64 << count) - 1) as __mmask32, sums.as_ptr())
-            }
-        };
-        to_array(_mm512_madd_epi16(sums, factor))
+    fn offsets_of(each: usize, sums: &[i16]) -> [i32; OFFSETS] {
+        let mask = ((1u64 << sums.len().min(OFFSETS * each)) - 1) as __mmask32;
+        // SAFETY: the mask leaves only elements of `sums`.
+        let mut sums = unsafe { _mm512_maskz_loadu_epi16(mask, sums.as_ptr()) };
+        if each == 1 {
+            sums = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(sums));
+        }
+        to_array(_mm512_madd_epi16(sums, _mm512_set1_epi16(-8)))
     }
 
-    /// Starts the sums of a tile, has `products` added and writes them, or after the last column the results, as `finish`
-    /// computes them. What the columns before gave comes last, so that nothing waits for it.
+    /// Starts the sums of a tile, has `products` added and writes them.
     #[inline]
-    fn accumulate<const R: usize, const T: usize>(
+    fn accumulate<P: FnOnce(&mut [[__m512i; T]; R]), const R: usize, const T: usize>(
         tile: &mut Tile<'_, '_, '_, R, T>,
-        products: impl FnOnce(&mut [[__m512i; T]; R]),
+        products: P,
     ) {
         let mut sums = [[_mm512_setzero_si512(); T]; R];
         for t in 0..T {
@@ -250,6 +245,18 @@ for_avx512! {
             }
         }
         products(&mut sums);
+        // The others are what is left over.
+        if R == GROUP && T > 1 { write::<P, R, T>(sums, tile) } else { write::<(), R, T>(sums, tile) }
+    }
+
+    /// Writes the sums of a tile, or after the last column the results, as `finish` computes them. What the columns before gave
+    /// comes last, so that nothing waits for it. `For` tells apart what would otherwise be one function: called from one place
+    /// it becomes a part of the tile, and sums stay in registers.
+    #[inline]
+    fn write<For, const R: usize, const T: usize>(
+        mut sums: [[__m512i; T]; R],
+        tile: &mut Tile<'_, '_, '_, R, T>,
+    ) {
         let (row_scales, scales, last, is_first) = (tile.row_scales, tile.token_scales(), tile.last, tile.is_first());
         let out = tile.outs();
         if !is_first {
