@@ -20,26 +20,14 @@ pub(super) fn packed_i8<'a>(matrix: &MatrixI8<'a>, block: usize) -> &'a [Step] {
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub(super) fn step_i8<'a>(matrix: &MatrixI8<'a>, block: usize, column: usize) -> Option<&'a Step> {
-    let is_there = block * LANES < matrix.rows();
-    is_there
-        .then(
-            #[inline(always)]
-            || packed_i8(matrix, block).get(column / 4),
-        )
-        .flatten()
+    if block * LANES < matrix.rows() { packed_i8(matrix, block).get(column / 4) } else { None }
 }
 
 /// As [`step_i8`].
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub(super) fn step_i4<'a>(matrix: &MatrixI4<'a>, block: usize, column: usize) -> Option<&'a Step> {
-    let is_there = block * LANES < matrix.rows();
-    is_there
-        .then(
-            #[inline(always)]
-            || matrix.block(block).as_chunks().0.get(column / 8),
-        )
-        .flatten()
+    if block * LANES < matrix.rows() { matrix.block(block).as_chunks().0.get(column / 8) } else { None }
 }
 
 /// int8 weights, flipped for the tiles before any token meets them.
