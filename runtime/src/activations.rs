@@ -290,6 +290,12 @@ impl<'a> ActivationsMut<'a> {
         ]
     }
 
+    /// The filled vectors, for reading from now on.
+    pub(crate) fn into_activations(self) -> Activations<'a> {
+        let Self { shape, data, sums, totals, scale } = self;
+        Activations { shape, data, sums, totals, scale }
+    }
+
     /// The filled vectors, for reading.
     pub fn as_activations(&self) -> Activations<'_> {
         Activations {

@@ -19,8 +19,7 @@ use crate::tensor::{ActivationShape, LANES, padded_rows};
 use core::ops::Range;
 pub(crate) use queries::Chunk;
 use queries::{Plan, Queries, Run};
-pub(crate) use scratch::Scratch;
-use scratch::{Workplace, Workplaces};
+pub(crate) use scratch::{Scratch, Workplace, Workplaces};
 
 /// Positions in a span. Spans start at multiples of it, so that what a query sums up, and in which order, does not
 /// depend on the tokens beside it. It decides bits: `ARITHMETIC.md` names it.
@@ -42,21 +41,48 @@ pub(crate) fn attend<K: Kernels>(
     out: &mut [f32],
     out_stride: usize,
 ) {
-    let plan = Plan::new(description, layout, chunk);
+    let plan = Plan::new(description, layout, chunk, description.kv_heads as usize);
     let places = Workplaces::new(scratch, layout);
     let out = Columns::new(out, chunk.tokens, out_stride);
-    let most = worth(workers, plan.work()).min(layout.options.workers).min(count(workers)).max(1);
+    let most = worth(workers, attention_work(description, chunk.position, chunk.tokens))
+        .min(layout.options.workers)
+        .min(count(workers))
+        .max(1);
     let units = plan.units(most);
-    over_units(workers, most, units, |worker, unit| {
+    over_units(workers, most, units, &|worker, unit| {
         // SAFETY: each worker has its own number, and is done with a unit before the next.
         let mut place = unsafe { places.of(worker) };
-        plan.each(unit, units, |queries| {
+        plan.each(unit, units, &mut |queries| {
             // SAFETY: these tokens' columns belong to these queries alone, and no other worker has any of them.
             let out = unsafe { out.tokens_part(queries.tokens.clone()) };
             // SAFETY: as above.
             let mut out = unsafe { out.part(queries.columns()) };
             queries.attend(kernels, cache, &mut place, &mut out);
         });
+    });
+}
+
+/// Multiplications in the products of `tokens` from `position` on with all keys and values of a layer, roughly.
+pub(crate) fn attention_work(description: &Description, position: usize, tokens: usize) -> usize {
+    (3 * description.query_width()).saturating_mul(tokens).saturating_mul(position + tokens)
+}
+
+/// As [`attend`], of one token, some key/value heads and the queries that share them: `cache` has these heads and no others,
+/// numbered from 0, for layer 0. `out` is what they give, the memory of one worker where they do it.
+pub(crate) fn attend_heads<K: Kernels>(
+    kernels: K,
+    description: &Description,
+    layout: &Layout,
+    cache: &Cache<'_>,
+    heads: usize,
+    place: &mut Workplace<'_>,
+    chunk: Chunk<'_>,
+    out: &mut [f32],
+) {
+    let stride = out.len();
+    let mut out = Columns::new(out, 1, stride);
+    Plan::new(description, layout, chunk, heads).each(0, 1, &mut |queries| {
+        queries.attend(kernels, cache, place, &mut out);
     });
 }
 

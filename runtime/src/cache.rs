@@ -165,11 +165,31 @@ pub(crate) struct SharedCache<'a> {
 }
 
 impl SharedCache<'_> {
+    /// The heads `heads` (layer × key/value heads + head) as a cache of their own, numbered from 0.
+    ///
+    /// # Safety
+    /// - While it lives, nobody else takes or stores to any of these heads.
+    pub(crate) unsafe fn heads(&self, heads: Range<usize>) -> Cache<'_> {
+        let (kind, shape) = (self.kind, self.shape);
+        let own = |len: usize| heads.start * len..heads.end * len;
+        let (numbers, none) = (own(shape.numbers), 0..0);
+        let (numbers_i8, numbers_f32) = if kind.is_i8() { (numbers, none) } else { (none, numbers) };
+        // SAFETY: the contract is the caller's.
+        unsafe {
+            Cache {
+                kind,
+                shape,
+                numbers_i8: self.numbers_i8.part(numbers_i8),
+                numbers_f32: self.numbers_f32.part(numbers_f32),
+                scales: self.scales.part(own(shape.scales)),
+            }
+        }
+    }
+
     /// Puts the key and the value of `position` into the cache of head `head`.
     ///
     /// # Safety
     /// - Nobody else stores a position of the same 16 (which begin at a multiple of 16) at the same time.
-    #[inline(always)]
     pub(crate) unsafe fn store<K: Kernels>(
         &self,
         kernels: K,

@@ -5,7 +5,7 @@ use crate::kernels::{Kernels, lanes};
 use crate::layout::Quantized;
 use crate::parallel::{Columns, Shared, Workers, over_blocks, over_tokens, worth};
 use crate::parts::{ALL_TRANSFORMERS, FLOATS};
-use crate::tensor::{ActivationBits, ActivationShape, ActivationsMut, LANES, Matrix};
+use crate::tensor::{ActivationBits, ActivationShape, Activations, ActivationsMut, LANES, Matrix};
 use core::ops::Range;
 
 /// Vectors `[tokens][stride]` of which the first `cols` elements each are meant.
@@ -30,38 +30,114 @@ pub(crate) fn project<K: Kernels>(
     out: &mut [f32],
     out_stride: usize,
 ) {
-    let blocks = matrix.rows().div_ceil(LANES);
-    let tokens = x.tokens * matrix.activations().map_or(1, ActivationBits::digits);
-    let mut columns = Columns::new(out, tokens, out_stride);
-    let work = matrix.rows().saturating_mul(matrix.cols()).saturating_mul(tokens);
-    let activations = matrix.activations().map(|bits| quantize(kernels, workers, x, matrix, bits, quantized));
-    let activations = activations.as_ref().map(ActivationsMut::as_activations);
-    over_blocks(workers, worth(workers, work), blocks, &mut columns, |out, blocks| {
+    Projection::new(kernels, workers, matrix, bias, x, quantized).all(workers, out, out_stride);
+}
+
+/// A matrix and the vectors that it multiplies, quantized where it asks for that: any worker can compute any rows.
+#[derive(Debug)]
+pub(crate) struct Projection<'p, K> {
+    kernels: K,
+    matrix: &'p Matrix<'p>,
+    bias: &'p [f32],
+    vectors: usize,
+    inputs: Inputs<'p>,
+}
+
+#[derive(Debug)]
+enum Inputs<'x> {
+    Quantized(Activations<'x>),
+    Floats(Vectors<'x>),
+}
+
+impl<'p, K: Kernels> Projection<'p, K> {
+    /// Of `x` as it is, or quantized by `workers`.
+    pub(crate) fn new(
+        kernels: K,
+        workers: &dyn Workers,
+        matrix: &'p Matrix<'_>,
+        bias: &'p [f32],
+        x: Vectors<'p>,
+        quantized: &'p mut Quantized<'_>,
+    ) -> Self {
+        let Some(bits) = matrix.activations() else {
+            return Self { kernels, matrix, bias, vectors: x.tokens, inputs: Inputs::Floats(x) };
+        };
+        Self::quantized(kernels, workers, matrix, bits, bias, x, quantized)
+    }
+
+    /// Of `x` quantized as `matrix` asks, `bits` for each element: then `x` itself is free for other uses.
+    pub(crate) fn quantized(
+        kernels: K,
+        workers: &dyn Workers,
+        matrix: &'p Matrix<'_>,
+        bits: ActivationBits,
+        bias: &'p [f32],
+        x: Vectors<'_>,
+        quantized: &'p mut Quantized<'_>,
+    ) -> Self {
+        let activations = quantize(kernels, workers, x, matrix, bits, quantized);
+        let inputs = Inputs::Quantized(activations.into_activations());
+        Self { kernels, matrix, bias, vectors: x.tokens, inputs }
+    }
+
+    /// All rows of every vector, to `out`, `[tokens][stride]`.
+    pub(crate) fn all(&self, workers: &dyn Workers, out: &mut [f32], stride: usize) {
+        let blocks = self.matrix.rows().div_ceil(LANES);
+        let mut out = self.columns(out, stride);
+        over_blocks(workers, worth(workers, self.work()), blocks, &mut out, |out, blocks| {
+            self.rows(blocks, out)
+        });
+    }
+
+    /// Multiplications, all rows and vectors.
+    pub(crate) fn work(&self) -> usize {
+        self.matrix.rows().saturating_mul(self.matrix.cols()).saturating_mul(self.products())
+    }
+
+    /// Products of one row, and so tokens that the output needs room for: one for each digit of each vector.
+    fn products(&self) -> usize {
+        match &self.inputs {
+            Inputs::Quantized(x) => x.tokens(),
+            Inputs::Floats(x) => x.tokens,
+        }
+    }
+
+    /// `out`, `[tokens][stride]`, as what [`Projection::rows`] writes to.
+    pub(crate) fn columns<'o>(&self, out: &'o mut [f32], stride: usize) -> Columns<'o> {
+        Columns::new(out, self.products(), stride)
+    }
+
+    /// The rows of `blocks` of every vector, to these columns of the first tokens of `out`, which has no others.
+    pub(crate) fn rows(&self, blocks: Range<usize>, out: &mut Columns<'_>) {
         let own = out.columns();
-        match (matrix, &activations) {
-            (Matrix::I4(matrix), Some(x)) => kernels.matmul_i4(matrix, x, blocks.clone(), out),
-            (Matrix::I8(matrix), Some(x)) => kernels.matmul_i8(matrix, x, blocks.clone(), out),
-            (Matrix::F32(matrix), _) if FLOATS.is_there => {
-                kernels.matmul_f32(matrix, x.data, x.stride, blocks.clone(), out);
+        match (self.matrix, &self.inputs) {
+            (Matrix::I4(matrix), Inputs::Quantized(x)) => {
+                self.kernels.matmul_i4(matrix, x, blocks.clone(), out);
             }
-            (Matrix::F16(matrix), _) if FLOATS.is_there => {
-                kernels.matmul_f16(matrix, x.data, x.stride, blocks.clone(), out);
+            (Matrix::I8(matrix), Inputs::Quantized(x)) => {
+                self.kernels.matmul_i8(matrix, x, blocks.clone(), out);
+            }
+            (Matrix::F32(matrix), Inputs::Floats(x)) if FLOATS.is_there => {
+                self.kernels.matmul_f32(matrix, x.data, x.stride, blocks.clone(), out);
+            }
+            (Matrix::F16(matrix), Inputs::Floats(x)) if FLOATS.is_there => {
+                self.kernels.matmul_f16(matrix, x.data, x.stride, blocks.clone(), out);
             }
             // There are no others: integer matrices have activations, and others are refused where they are left out.
             _ => {}
         }
-        if ALL_TRANSFORMERS.is_there && tokens > x.tokens {
-            kernels.enter(
+        if ALL_TRANSFORMERS.is_there && self.products() > self.vectors {
+            self.kernels.enter(
                 #[inline(always)]
                 || lanes::add_pairs(out, blocks),
             );
         }
-        if let Some(bias) = bias.get(own.start..) {
-            for token in 0..x.tokens {
-                kernels.add(out.token(token, own.clone()), bias);
+        if let Some(bias) = self.bias.get(own.start..) {
+            for token in 0..self.vectors {
+                self.kernels.add(out.token(token, own.clone()), bias);
             }
         }
-    });
+    }
 }
 
 /// What an operation on one f32 costs, in multiplications of int8: how much of it is worth another worker.
@@ -94,7 +170,7 @@ fn quantize<'q, K: Kernels>(
         return activations;
     }
     let shared = SharedQuantized::new(quantized, cols);
-    over_tokens(workers, worth_elements(workers, x.tokens * cols), x.tokens, |tokens| {
+    over_tokens(workers, worth_elements(workers, x.tokens * cols), x.tokens, &|tokens| {
         // SAFETY: the shares of two workers do not overlap.
         let mut own = unsafe { shared.tokens(digits * tokens.start..digits * tokens.end) };
         let mut activations = own.room(shape(tokens.len()), sums);

@@ -190,6 +190,15 @@ impl<'a> Columns<'a> {
         )
     }
 
+    /// All of this value's own columns of `token`.
+    ///
+    /// # Panics
+    /// If there is no such token.
+    #[inline(always)]
+    pub(crate) fn own(&mut self, token: usize) -> &mut [f32] {
+        self.token(token, self.columns())
+    }
+
     /// As [`Columns::block`], for each of `tokens`.
     ///
     /// # Panics
@@ -222,15 +231,22 @@ pub fn worth(workers: &dyn Workers, work: usize) -> usize {
 }
 
 /// Runs `job(worker, unit)` for each of `0..units` on at most `most` workers.
-pub fn over_units(workers: &dyn Workers, most: usize, units: usize, job: impl Fn(usize, usize) + Sync) {
+pub fn over_units(workers: &dyn Workers, most: usize, units: usize, job: &(dyn Fn(usize, usize) + Sync)) {
     match count(workers).min(most).min(units) {
         0 | 1 => (0..units).for_each(|unit| job(0, unit)),
-        count => workers.each(count, units, &job),
+        count => workers.each(count, units, job),
     }
 }
 
 /// Units for each worker, where there is enough to do: what the last one done waits for is a fraction of that.
 const UNITS: usize = 8;
+
+/// In how many units `count` workers share out what `most` would be worth: as many for each, since of three units one of two
+/// workers does two.
+pub(crate) fn units_of(most: usize, count: usize) -> usize {
+    // Four times what a worker is woken for: a unit is asked for by everybody who is done, and so takes a line along.
+    count * (most / (4 * count)).clamp(1, UNITS)
+}
 
 /// Row blocks are shared out in multiples of this: what the kernels take together.
 const BLOCKS: usize = 2;
@@ -247,18 +263,28 @@ pub fn over_blocks(
         return job(out, 0..blocks);
     }
     let out = &*out;
-    let grains = blocks.div_ceil(BLOCKS);
-    let count = count(workers).min(most).min(grains).max(1);
-    // Twice what a worker is woken for is worth being asked for.
-    let units = if count == 1 { 1 } else { (most / 2).clamp(count, UNITS * count).min(grains) };
-    over_units(workers, count, units, |_, unit| {
-        let own = share(grains, unit, units);
-        let own = own.start.saturating_mul(BLOCKS)..own.end.saturating_mul(BLOCKS).min(blocks);
+    over_some_blocks(workers, most, blocks, &|own| {
         let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
         // SAFETY: no two units overlap, nor do their columns, because they saturate; `out` is not used until all have
         // returned.
         let mut part = unsafe { out.part(columns) };
         job(&mut part, own);
+    });
+}
+
+/// Runs `job(blocks)` on at most `most` workers, the row blocks `0..blocks` shared out among them.
+pub fn over_some_blocks(
+    workers: &dyn Workers,
+    most: usize,
+    blocks: usize,
+    job: &(dyn Fn(Range<usize>) + Sync),
+) {
+    let grains = blocks.div_ceil(BLOCKS);
+    let count = count(workers).min(most).min(grains).max(1);
+    let units = if count == 1 { 1 } else { units_of(most, count).min(grains) };
+    over_units(workers, count, units, &|_, unit| {
+        let own = share(grains, unit, units);
+        job(own.start.saturating_mul(BLOCKS)..own.end.saturating_mul(BLOCKS).min(blocks));
     });
 }
 
@@ -280,19 +306,19 @@ pub fn over_shares(
     let units = (before + tokens).div_ceil(TOKENS);
     let count = count(workers).min(most).min(units).max(1);
     let token = |unit: usize| (unit * TOKENS).saturating_sub(before).min(tokens);
-    over_units(workers, count, count, |_, unit| {
+    over_units(workers, count, count, &|_, unit| {
         let own = share(units, unit, count);
         job(token(own.start)..token(own.end));
     });
 }
 
 /// Runs `job(its tokens)` on at most `most` workers, the tokens `0..tokens` shared out among them.
-pub fn over_tokens(workers: &dyn Workers, most: usize, tokens: usize, job: impl Fn(Range<usize>) + Sync) {
+pub fn over_tokens(workers: &dyn Workers, most: usize, tokens: usize, job: &(dyn Fn(Range<usize>) + Sync)) {
     let units = tokens.div_ceil(TOKENS);
     if !PARALLEL.is_there || most.min(units) <= 1 {
         return job(0..tokens);
     }
-    over_units(workers, most, units, |_, unit| job(unit * TOKENS..tokens.min((unit + 1) * TOKENS)));
+    over_units(workers, most, units, &|_, unit| job(unit * TOKENS..tokens.min((unit + 1) * TOKENS)));
 }
 
 /// Runs `job(token, its rows)` for the tokens `0..tokens`, shared out as by [`over_tokens`], for some buffers
@@ -305,7 +331,7 @@ pub fn over_rows<const N: usize>(
     job: impl Fn(usize, [&mut [f32]; N]) + Sync,
 ) {
     let buffers = buffers.map(|(rows, stride)| (Shared::new(rows), stride));
-    over_tokens(workers, most, tokens, |tokens| {
+    over_tokens(workers, most, tokens, &|tokens| {
         for token in tokens {
             let rows = buffers.each_ref().map(|(rows, stride)| {
                 // SAFETY: each token is one worker's alone, and done with before the next.

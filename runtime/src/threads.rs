@@ -51,19 +51,17 @@ pub struct ThreadPool {
 
 type Job = *const (dyn Fn(usize) + Sync);
 
+/// What threads share. What one writes while others look for something else lies apart: a line that goes back and forth
+/// takes as long as a small job.
 #[derive(Debug)]
 struct State {
-    /// The job of the current round; valid while `running` is not 0.
-    job: UnsafeCell<Option<Job>>,
-    /// Rounds started so far.
-    round: AtomicUsize,
-    /// Threads that have not finished the current round.
-    running: AtomicUsize,
+    order: Apart<Order>,
+    /// Jobs that threads have finished so far, of all rounds.
+    finished: Apart<AtomicUsize>,
+    /// Held while `run` is in progress; a second caller waits.
+    busy: Apart<Mutex<()>>,
     /// Whether a thread's part of the current round panicked.
     panicked: AtomicBool,
-    stop: AtomicBool,
-    /// Held while `run` is in progress; a second caller waits.
-    busy: Mutex<()>,
     /// The latest caller that went to sleep, to be woken when the last thread finishes. Not for every round: counting
     /// references to it would send one more cache line back and forth.
     caller: Mutex<Option<Thread>>,
@@ -72,16 +70,26 @@ struct State {
     /// For each thread: whether it sleeps.
     parked: Box<[AtomicBool]>,
     /// For each worker: how many units of its share of the round are taken.
-    taken: Box<[Counter]>,
+    taken: Box<[Apart<AtomicUsize>]>,
 }
 
-/// A count on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Counter(AtomicUsize);
+/// What the caller tells the threads.
+#[derive(Debug)]
+struct Order {
+    /// The job of the current round, until every thread has finished it.
+    job: UnsafeCell<Option<Job>>,
+    /// Rounds started so far.
+    round: AtomicUsize,
+    stop: AtomicBool,
+}
 
-// SAFETY: `job` is written only by the holder of `busy` while `running` is 0, and read by the threads only after they
-// have seen the new `round` (release, acquire), before they decrement `running`.
+/// Something on cache lines of its own: two, because some machines have lines of 128 bytes, and others fetch two of 64.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+// SAFETY: `job` is written only by the holder of `busy` while all threads have finished, and read by them only after they
+// have seen the new `round` (release, acquire), before they count as finished.
 unsafe impl Sync for State {}
 // SAFETY: a `Job` is only ever called while the borrow it was made from lives (see `run`).
 unsafe impl Send for State {}
@@ -94,22 +102,24 @@ impl ThreadPool {
     pub fn new(workers: usize) -> std::io::Result<Self> {
         let extra = workers.max(1) - 1;
         let state = Arc::new(State {
-            job: UnsafeCell::new(None),
-            round: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
+            order: Apart(Order {
+                job: UnsafeCell::new(None),
+                round: AtomicUsize::new(0),
+                stop: AtomicBool::new(false),
+            }),
+            finished: Apart::default(),
+            busy: Apart::default(),
             panicked: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-            busy: Mutex::new(()),
             caller: Mutex::new(None),
             caller_parked: AtomicBool::new(false),
             parked: (0..extra).map(|_| AtomicBool::new(false)).collect(),
-            taken: (0..=extra).map(|_| Counter::default()).collect(),
+            taken: (0..=extra).map(|_| Apart::default()).collect(),
         });
         let mut pool = Self { state, threads: Vec::with_capacity(extra), least_share: LEAST_SHARE };
         for worker in 1..=extra {
             let state = Arc::clone(&pool.state);
             let name = ["whit-", &worker.to_string()].concat();
-            pool.threads.push(thread::Builder::new().name(name).spawn(move || state.serve(worker))?);
+            pool.threads.push(thread::Builder::new().name(name).spawn(move || state.serve(worker, extra))?);
         }
         Ok(pool)
     }
@@ -130,7 +140,7 @@ impl ThreadPool {
 
     fn wake(&self) {
         for (parked, thread) in self.state.parked.iter().zip(&self.threads) {
-            if parked.load(Ordering::SeqCst) {
+            if parked.load(Ordering::Relaxed) {
                 thread.thread().unpark();
             }
         }
@@ -138,7 +148,7 @@ impl ThreadPool {
 }
 
 // SAFETY: each thread has a number of its own and calls a round's job once; `busy` keeps rounds apart, and `run` leaves
-// only when `running` is 0.
+// only when every thread has finished.
 unsafe impl Workers for ThreadPool {
     fn count(&self) -> usize {
         self.threads.len() + 1
@@ -149,6 +159,13 @@ unsafe impl Workers for ThreadPool {
     }
 
     fn each(&self, count: usize, units: usize, job: &(dyn Fn(usize, usize) + Sync)) {
+        if units <= count {
+            return self.run(&|worker| {
+                if worker < units {
+                    job(worker, worker);
+                }
+            });
+        }
         self.run(&|worker| {
             if worker >= count {
                 return;
@@ -169,20 +186,22 @@ unsafe impl Workers for ThreadPool {
             return job(0);
         }
         let state = &*self.state;
-        let _one_at_a_time = lock(&state.busy);
-        // SAFETY: only the lifetime changes. The job is called only by threads that are counted in `running`, and
-        // this function returns (or unwinds) only after `running` is 0 again.
+        let _one_at_a_time = lock(&state.busy.0);
+        // SAFETY: only the lifetime changes. The job is called only by threads that have yet to finish the round, and
+        // this function returns (or unwinds) only after they all have.
         let job_static = unsafe { core::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job) };
-        // SAFETY: `busy` is held and `running` is 0, so no thread reads this cell.
-        unsafe { *state.job.get() = Some(job_static) };
+        let Order { job: ordered, round, .. } = &state.order.0;
+        // SAFETY: `busy` is held and every thread has finished, so none reads this cell.
+        unsafe { *ordered.get() = Some(job_static) };
         state.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
-        state.running.store(self.threads.len(), Ordering::Relaxed);
-        state.round.fetch_add(1, Ordering::SeqCst);
+        let number = round.load(Ordering::Relaxed).wrapping_add(1);
+        round.store(number, Ordering::Release);
         then_look();
         self.wake();
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
-        state.await_threads();
-        let panicked = state.panicked.swap(false, Ordering::Relaxed);
+        state.await_threads(number.wrapping_mul(self.threads.len()));
+        let panicked =
+            state.panicked.load(Ordering::Relaxed) && state.panicked.swap(false, Ordering::Relaxed);
         if let Err(payload) = own {
             resume_unwind(payload);
         }
@@ -191,9 +210,9 @@ unsafe impl Workers for ThreadPool {
 }
 
 impl State {
-    /// Returns when every thread has finished the round.
-    fn await_threads(&self) {
-        let done = || self.running.load(Ordering::SeqCst) == 0;
+    /// Returns when threads have finished as many jobs as `all`: each thread its part of every round.
+    fn await_threads(&self, all: usize) {
+        let done = || self.finished.0.load(Ordering::Acquire) == all;
         loop {
             for _ in 0..SPINS {
                 if done() {
@@ -202,36 +221,42 @@ impl State {
                 core::hint::spin_loop();
             }
             *lock(&self.caller) = Some(thread::current());
-            self.caller_parked.store(true, Ordering::SeqCst);
+            self.caller_parked.store(true, Ordering::Relaxed);
             then_look();
             if !done() {
                 thread::park();
             }
-            self.caller_parked.store(false, Ordering::SeqCst);
+            self.caller_parked.store(false, Ordering::Relaxed);
         }
     }
 
-    /// What thread `worker` does until the pool is dropped.
-    fn serve(&self, worker: usize) {
+    /// What thread `worker` of `threads` does until the pool is dropped.
+    fn serve(&self, worker: usize, threads: usize) {
+        let Order { job, round, stop } = &self.order.0;
         let mut seen = 0;
         loop {
-            seen = self.await_round(worker, seen);
-            if self.stop.load(Ordering::SeqCst) {
+            self.await_round(worker, seen);
+            seen = seen.wrapping_add(1);
+            debug_assert_eq!(
+                seen,
+                round.load(Ordering::Relaxed),
+                "no round begins before all have finished the last"
+            );
+            if stop.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: a new round was seen, so `job` was written before it and stays until this thread decrements
-            // `running`.
-            if let Some(job) = unsafe { *self.job.get() } {
+            // SAFETY: a new round was seen, so `job` was written before it and stays until this thread has finished.
+            if let Some(job) = unsafe { *job.get() } {
                 // SAFETY: `run` waits for this thread, so what the job borrows lives.
                 let job = unsafe { &*job };
                 if catch_unwind(AssertUnwindSafe(|| job(worker))).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                 }
             }
-            let last = self.running.fetch_sub(1, Ordering::SeqCst) == 1;
+            let finished = self.finished.0.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
             then_look();
-            if last
-                && self.caller_parked.load(Ordering::SeqCst)
+            if finished == seen.wrapping_mul(threads)
+                && self.caller_parked.load(Ordering::Relaxed)
                 && let Some(caller) = &*lock(&self.caller)
             {
                 // If it is another caller already, it looks again and sleeps on.
@@ -241,30 +266,31 @@ impl State {
     }
 
     /// Waits for a round other than `seen`.
-    fn await_round(&self, worker: usize, seen: usize) -> usize {
+    fn await_round(&self, worker: usize, seen: usize) {
         let parked = &self.parked[worker - 1];
+        let begun = || self.order.0.round.load(Ordering::Acquire) != seen;
         loop {
             for _ in 0..SPINS {
-                let round = self.round.load(Ordering::SeqCst);
-                if round != seen {
-                    return round;
+                if begun() {
+                    return;
                 }
                 core::hint::spin_loop();
             }
-            parked.store(true, Ordering::SeqCst);
+            parked.store(true, Ordering::Relaxed);
             then_look();
-            if self.round.load(Ordering::SeqCst) == seen {
+            if !begun() {
                 thread::park();
             }
-            parked.store(false, Ordering::SeqCst);
+            parked.store(false, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        self.state.stop.store(true, Ordering::SeqCst);
-        self.state.round.fetch_add(1, Ordering::SeqCst);
+        let Order { round, stop, .. } = &self.state.order.0;
+        stop.store(true, Ordering::Relaxed);
+        round.fetch_add(1, Ordering::Release);
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
             // A thread's own panics are caught and reported by `run`.
@@ -274,7 +300,7 @@ impl Drop for ThreadPool {
 }
 
 /// Between telling others something and looking what they tell: one of two who do both must see the other, or both
-/// sleep. Sequential consistency alone promises that, but QEMU, emulating AArch64 on x86-64, lets the load pass the store.
+/// sleep.
 fn then_look() {
     fence(Ordering::SeqCst);
 }
@@ -309,7 +335,7 @@ mod tests {
     fn a_job_is_seen_by_threads_that_have_parked() {
         let pool = ThreadPool::new(3).expect("threads start");
         for _ in 0..3 {
-            while !pool.state.parked.iter().all(|parked| parked.load(Ordering::SeqCst)) {
+            while !pool.state.parked.iter().all(|parked| parked.load(Ordering::Relaxed)) {
                 thread::yield_now();
             }
             let count = AtomicUsize::new(0);
@@ -325,7 +351,7 @@ mod tests {
         let pool = ThreadPool::new(2).expect("threads start");
         pool.run(&|worker| {
             if worker == 1 {
-                while !pool.state.caller_parked.load(Ordering::SeqCst) {
+                while !pool.state.caller_parked.load(Ordering::Relaxed) {
                     thread::park_timeout(Duration::from_micros(50));
                 }
             }

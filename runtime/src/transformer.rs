@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "workers take disjoint tokens")]
 
 mod buffers;
+mod heads;
 
 use crate::architecture::Activation;
 use crate::attention::{Chunk, attend};
@@ -10,11 +11,11 @@ use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
 use crate::kernels::Kernels;
 use crate::layout::{Layout, Quantized};
 use crate::math::{self, fixed::STEPS_PER_NAT};
-use crate::ops::{Vectors, project, worth_elements};
-use crate::parallel::{Inline, Workers, count, over_rows, over_shares};
-use crate::parts::ALL_TRANSFORMERS;
+use crate::ops::{Projection, Vectors, project, worth_elements};
+use crate::parallel::{Inline, Workers, count, over_rows, over_shares, over_some_blocks, worth};
+use crate::parts::{ALL_TRANSFORMERS, PARALLEL};
 use crate::quant::row_to_f32;
-use crate::tensor::Matrix;
+use crate::tensor::{LANES, Matrix};
 pub(crate) use buffers::Buffers;
 use buffers::{Rows, SharedRows};
 use core::ops::Range;
@@ -37,10 +38,34 @@ pub(crate) struct Pass<'p, 'a, K> {
 
 impl<K: Kernels> Pass<'_, '_, K> {
     /// Embeds `tokens` and runs them through all blocks; their residual stream stays in `buffers`.
+    pub(crate) fn blocks(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
+        let layers = self.description.layers as usize;
+        if self.has_tokens_for_all() {
+            return self.shared_blocks(tokens, buffers);
+        }
+        self.embed(tokens, &mut buffers.rows);
+        self.angles(&mut buffers.rows);
+        for layer in 0..layers {
+            if !self.by_heads(layer, buffers) {
+                self.before_attention(layer, &mut buffers.rows, &buffers.cache.share());
+                self.attention(layer, buffers);
+            }
+            self.after_attention(layer, &mut buffers.rows);
+        }
+    }
+
+    /// Whether there are enough tokens for each worker to have its own; else every step is shared out by itself. So are the
+    /// steps of models with 16-bit activations, whose products take the room of two tokens before they are one.
+    fn has_tokens_for_all(&self) -> bool {
+        let count = count(self.workers);
+        PARALLEL.is_there && count > 1 && self.tokens >= ENOUGH * count && !self.layout.has_wide_inputs()
+    }
+
+    /// As [`Pass::blocks`], each worker with tokens of its own.
     ///
     /// Only attention looks at other tokens. What stands between one and the next is one job: it needs the workers to
     /// wait for each other once, and what one has written it reads itself.
-    pub(crate) fn blocks(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
+    fn shared_blocks(&self, tokens: &[u32], buffers: &mut Buffers<'_>) {
         let layers = self.description.layers as usize;
         let cache = buffers.cache.share();
         self.by_tokens(&mut buffers.rows, |pass, own, rows| {
@@ -60,20 +85,14 @@ impl<K: Kernels> Pass<'_, '_, K> {
         }
     }
 
-    /// Runs `job` for shares of the chunk's tokens, each on one worker, if there are enough for all; else for the whole
-    /// chunk, whose every step is then shared out by itself. So are the steps of models with 16-bit activations, whose
-    /// products take the room of two tokens before they are one.
+    /// Runs `job` for shares of the chunk's tokens, each on one worker.
     fn by_tokens(
         &self,
         rows: &mut Rows<'_>,
         job: impl Fn(&Pass<'_, '_, K>, Range<usize>, &mut Rows<'_>) + Sync,
     ) {
-        let count = count(self.workers);
-        if count == 1 || self.tokens < ENOUGH * count || self.layout.has_wide_inputs() {
-            return job(self, 0..self.tokens, rows);
-        }
         let rows = SharedRows::new(self.layout, rows);
-        over_shares(self.workers, count, self.position, self.tokens, |own| {
+        over_shares(self.workers, count(self.workers), self.position, self.tokens, |own| {
             let (position, tokens) = (self.position + own.start, own.len());
             let pass = Pass { workers: &Inline, position, tokens, ..*self };
             // SAFETY: every token is in one share.
@@ -228,11 +247,8 @@ impl<K: Kernels> Pass<'_, '_, K> {
         self.norm_after(Role::AttentionNorm, Role::AttentionNormBias, layer, rows);
 
         self.norm_before(Role::FfnNorm, Role::FfnNormBias, layer, rows);
-        let x = self.hidden(rows.hidden);
-        let wide = self.layout.projected_stride;
-        self.project(Role::FfnUp, Role::FfnUpBias, layer, x, &mut rows.inputs, rows.projected, wide);
-        self.activate(rows.projected);
-        let x = Vectors { data: rows.projected, tokens: self.tokens, stride: wide };
+        self.up(layer, rows);
+        let x = Vectors { data: rows.projected, tokens: self.tokens, stride: self.layout.projected_stride };
         self.project(Role::FfnDown, Role::FfnDownBias, layer, x, &mut rows.inputs, rows.out, stride);
         self.add_out(rows);
         self.norm_after(Role::FfnNorm, Role::FfnNormBias, layer, rows);
@@ -258,21 +274,58 @@ impl<K: Kernels> Pass<'_, '_, K> {
 
     /// Rotates queries and keys by their positions, and scales the queries.
     fn rotate(&self, rows: &mut Rows<'_>) {
-        let pairs = self.layout.rotary_pairs;
         let query_width = self.description.query_width();
         let rotated = query_width + self.description.kv_width();
-        // The fixed-point softmax of an int8 cache wants scores in steps.
-        let unit = if self.layout.options.cache.is_i8() { STEPS_PER_NAT } else { 1.0 };
-        let factor = self.description.attention_scale * unit;
         let (cos, sin) = (&*rows.cos, &*rows.sin);
         let buffers = [(&mut *rows.projected, self.layout.projected_stride)];
         self.each_token(rotated, buffers, |token, [row]| {
             let row = &mut row[..rotated];
-            let (cos, sin) = (&cos[token * pairs..][..pairs], &sin[token * pairs..][..pairs]);
-            if let Positions::Rotary(pairing) = self.description.positions {
-                self.kernels.rotate(row, self.description.head_width as usize, cos, sin, pairing);
+            self.rotate_heads(row, token, cos, sin);
+            self.kernels.scale(&mut row[..query_width], self.query_factor());
+        });
+    }
+
+    /// Rotates some heads of `token` by its position.
+    fn rotate_heads(&self, heads: &mut [f32], token: usize, cos: &[f32], sin: &[f32]) {
+        let pairs = self.layout.rotary_pairs;
+        let (cos, sin) = (&cos[token * pairs..][..pairs], &sin[token * pairs..][..pairs]);
+        if let Positions::Rotary(pairing) = self.description.positions {
+            self.kernels.rotate(heads, self.description.head_width as usize, cos, sin, pairing);
+        }
+    }
+
+    /// What queries are multiplied with.
+    fn query_factor(&self) -> f32 {
+        // The fixed-point softmax of an int8 cache wants scores in steps.
+        let unit = if self.layout.options.cache.is_i8() { STEPS_PER_NAT } else { 1.0 };
+        self.description.attention_scale * unit
+    }
+
+    /// The up projection, activated. Several workers that share out its rows have the gate and what it gates in one part.
+    fn up(&self, layer: usize, rows: &mut Rows<'_>) {
+        let Description { hidden, gated, activation, .. } = *self.description;
+        let (hidden, stride) = (hidden as usize, self.layout.projected_stride);
+        let matrix = self.matrix(Role::FfnUp, layer);
+        let bias = self.tensors.vector(Role::FfnUpBias, layer);
+        let x = self.hidden(rows.hidden);
+        let projection = Projection::new(self.kernels, self.workers, &matrix, bias, x, &mut rows.inputs);
+        let most = worth(self.workers, projection.work());
+        if !PARALLEL.is_there || most <= 1 || !gated || !hidden.is_multiple_of(LANES) {
+            projection.all(self.workers, rows.projected, stride);
+            return self.activate(rows.projected);
+        }
+        let out = projection.columns(rows.projected, stride);
+        over_some_blocks(self.workers, most, hidden / LANES, &|blocks| {
+            let [mut gate, mut up] = [0, hidden / LANES].map(|first| {
+                let blocks = first + blocks.start..first + blocks.end;
+                // SAFETY: no two units have a row in common, nor does a gate with what it gates.
+                let mut part = unsafe { out.part(blocks.start * LANES..blocks.end * LANES) };
+                projection.rows(blocks, &mut part);
+                part
+            });
+            for token in 0..self.tokens {
+                self.kernels.activate_gated(activation, gate.own(token), up.own(token));
             }
-            self.kernels.scale(&mut row[..query_width], factor);
         });
     }
 

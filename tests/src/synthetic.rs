@@ -101,6 +101,21 @@ pub fn architectures() -> Vec<(&'static str, Description)> {
         ("one key head", Description { kv_heads: 1, ..llama }),
         ("head of 16", Description { head_width: 16, attention_scale: 0.25, heads: 4, kv_heads: 2, ..llama }),
         (
+            "whole row blocks",
+            Description {
+                head_width: 32,
+                rotary_width: 20,
+                attention_scale: 0.176_776_7,
+                heads: 12,
+                kv_heads: 6,
+                hidden: 64,
+                window: 33,
+                qkv_bias: true,
+                up_bias: true,
+                ..llama
+            },
+        ),
+        (
             "head of 67",
             Description { head_width: 67, attention_scale: 0.122_169_44, heads: 2, kv_heads: 1, ..llama },
         ),

@@ -52,7 +52,9 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
                 assert!(expected.iter().all(|&bits| f32::from_bits(bits).is_finite()));
                 for backend in Backend::available() {
                     let model = parsed.with_backend(backend);
-                    for (pool, batch) in [(None, 41), (Some(&pools[0]), 5), (Some(&pools[1]), 16)] {
+                    // Several workers share a single token by its heads, more by rows.
+                    let [two, three] = [&pools[0], &pools[1]].map(Some);
+                    for (pool, batch) in [(None, 41), (two, 1), (two, 5), (three, 1), (three, 16)] {
                         let workers: &dyn Workers = pool.map_or(&Inline, |pool| pool);
                         let options = SessionOptions {
                             batch,

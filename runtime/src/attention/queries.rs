@@ -37,9 +37,9 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(description: &Description, layout: &Layout, chunk: Chunk<'a>) -> Self {
-        let kv_heads = description.kv_heads as usize;
-        let group = description.heads as usize / kv_heads;
+    /// Of `kv_heads` of the model's heads.
+    pub(super) fn new(description: &Description, layout: &Layout, chunk: Chunk<'a>, kv_heads: usize) -> Self {
+        let group = description.heads as usize / description.kv_heads as usize;
         let tile = (layout.queries / group).max(1);
         Self {
             chunk,
@@ -58,12 +58,6 @@ impl<'a> Plan<'a> {
         self.chunk.tokens.div_ceil(self.tile)
     }
 
-    /// Multiplications in the products with all keys and values, roughly.
-    pub(super) fn work(&self) -> usize {
-        let (chunk, heads) = (self.chunk, self.kv_heads * self.group);
-        (3 * self.width * heads).saturating_mul(chunk.tokens).saturating_mul(chunk.position + chunk.tokens)
-    }
-
     /// In how many units `workers` share out the work: tiles of each key/value head, or of a single tile its queries.
     pub(super) fn units(&self, workers: usize) -> usize {
         if self.tiles() > 1 { self.tiles() * self.kv_heads } else { workers.min(self.group * self.kv_heads) }
@@ -71,11 +65,11 @@ impl<'a> Plan<'a> {
 
     /// The queries of unit `unit` of `units`. Of tiles in order of their tokens: who takes the first, which see least,
     /// is free the sooner for others.
-    pub(super) fn each(&self, unit: usize, units: usize, mut visit: impl FnMut(&Queries<'a>)) {
+    pub(super) fn each(&self, unit: usize, units: usize, visit: &mut dyn FnMut(&Queries<'a>)) {
         let (tokens, group, kv_heads) = (self.chunk.tokens, self.group, self.kv_heads);
         if self.tiles() > 1 {
             let first = unit / kv_heads * self.tile;
-            return self.members(first..tokens.min(first + self.tile), unit % kv_heads, 0..group, &mut visit);
+            return self.members(first..tokens.min(first + self.tile), unit % kv_heads, 0..group, visit);
         }
         let own = share(kv_heads * group, unit, units);
         let mut next = own.start;
@@ -94,7 +88,7 @@ impl<'a> Plan<'a> {
             } else {
                 let members = member..group.min(member + own.end - next);
                 next += members.len();
-                self.members(0..tokens, kv_head, members, &mut visit);
+                self.members(0..tokens, kv_head, members, visit);
             }
         }
     }
@@ -105,7 +99,7 @@ impl<'a> Plan<'a> {
         tokens: Range<usize>,
         kv_head: usize,
         members: Range<usize>,
-        visit: &mut impl FnMut(&Queries<'a>),
+        visit: &mut dyn FnMut(&Queries<'a>),
     ) {
         for first in members.clone().step_by(self.members) {
             let members = first..members.end.min(first + self.members);

@@ -17,7 +17,7 @@ pub(crate) struct Scratch<'a> {
 }
 
 /// What one worker works in.
-pub(super) struct Workplace<'a> {
+pub(crate) struct Workplace<'a> {
     pub(super) scores: &'a mut [f32],
     pub(super) span: usize,
     pub(super) queries: Quantized<'a>,
@@ -27,7 +27,7 @@ pub(super) struct Workplace<'a> {
 }
 
 /// The scratch memory of all workers.
-pub(super) struct Workplaces<'a> {
+pub(crate) struct Workplaces<'a> {
     pub(super) scores: Shared<'a, f32>,
     pub(super) span: usize,
     pub(super) queries: SharedQuantized<'a>,
@@ -39,7 +39,7 @@ pub(super) struct Workplaces<'a> {
 }
 
 impl<'a> Workplaces<'a> {
-    pub(super) fn new(scratch: &'a mut Scratch<'_>, layout: &Layout) -> Self {
+    pub(crate) fn new(scratch: &'a mut Scratch<'_>, layout: &Layout) -> Self {
         let values = scratch.values.len() / layout.options.workers;
         // An f32 cache needs no quantized vectors, and its layout has none.
         let queries = scratch.queries.totals.len() / layout.options.workers;
@@ -59,7 +59,7 @@ impl<'a> Workplaces<'a> {
     ///
     /// # Safety
     /// - No two live at once for the same worker.
-    pub(super) unsafe fn of(&self, worker: usize) -> Workplace<'_> {
+    pub(crate) unsafe fn of(&self, worker: usize) -> Workplace<'_> {
         let own = |len: usize| worker * len..(worker + 1) * len;
         // SAFETY: the parts of different workers do not overlap; the contract excludes the same worker twice.
         unsafe {
