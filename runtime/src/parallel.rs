@@ -395,6 +395,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_worker_has_as_many_units_and_one_at_least() {
+        for count in 2..9 {
+            for most in count..500 {
+                let units = units_of(most, count);
+                assert!(units.is_multiple_of(count) && (count..=UNITS * count).contains(&units));
+            }
+        }
+    }
+
     /// Four calls, one after the other.
     #[derive(Debug)]
     struct Four;

@@ -160,6 +160,7 @@ unsafe impl Workers for ThreadPool {
 
     fn each(&self, count: usize, units: usize, job: &(dyn Fn(usize, usize) + Sync)) {
         if units <= count {
+            // One each, which needs no counting: to take another's would not help, since the round waits for all.
             return self.run(&|worker| {
                 if worker < units {
                     job(worker, worker);
