@@ -12,8 +12,8 @@ pub(crate) struct Scratch<'a> {
     pub(crate) queries: Quantized<'a>,
     pub(crate) weights: Quantized<'a>,
     pub(crate) values: &'a mut [f32],
-    /// Row scales of a matrix without any.
-    pub(crate) ones: &'a mut [f32],
+    /// Row scales of a matrix without any: ones.
+    pub(crate) ones: &'a [f32],
 }
 
 /// What one worker works in.
@@ -43,7 +43,6 @@ impl<'a> Workplaces<'a> {
         let values = scratch.values.len() / layout.options.workers;
         // An f32 cache needs no quantized vectors, and its layout has none.
         let queries = scratch.queries.totals.len() / layout.options.workers;
-        scratch.ones.fill(1.0);
         Self {
             scores: Shared::new(scratch.scores),
             span: layout.span,

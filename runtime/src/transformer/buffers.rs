@@ -34,6 +34,7 @@ impl<'a> Buffers<'a> {
     /// The history and the buffers of a session.
     pub(crate) fn new(description: &Description, layout: &Layout, parts: Parts<'a>) -> (&'a mut [u32], Self) {
         let head_width = description.head_width as usize;
+        parts.ones.fill(1.0);
         let buffers = Self {
             cache: Cache::new(layout, head_width, parts.numbers_i8, parts.numbers_f32, parts.scales),
             rows: Rows {
