@@ -58,7 +58,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
     /// steps of models with 16-bit activations, whose products take the room of two tokens before they are one.
     fn has_tokens_for_all(&self) -> bool {
         let count = count(self.workers);
-        PARALLEL.is_there && count > 1 && self.tokens >= ENOUGH * count && !self.layout.has_wide_inputs()
+        count > 1 && self.tokens >= ENOUGH * count && !self.layout.has_wide_inputs()
     }
 
     /// As [`Pass::blocks`], each worker with tokens of its own.
@@ -303,7 +303,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
 
     /// The up projection, activated. Several workers that share out its rows have the gate and what it gates in one part.
     fn up(&self, layer: usize, rows: &mut Rows<'_>) {
-        let Description { hidden, gated, activation, .. } = *self.description;
+        let Description { hidden, gated, .. } = *self.description;
         let (hidden, stride) = (hidden as usize, self.layout.projected_stride);
         let matrix = self.matrix(Role::FfnUp, layer);
         let bias = self.tensors.vector(Role::FfnUpBias, layer);
@@ -324,7 +324,7 @@ impl<K: Kernels> Pass<'_, '_, K> {
                 part
             });
             for token in 0..self.tokens {
-                self.kernels.activate_gated(activation, gate.own(token), up.own(token));
+                self.gate(gate.own(token), up.own(token));
             }
         });
     }
@@ -333,14 +333,19 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let hidden = self.description.hidden as usize;
         self.each_token(2 * hidden, [(projected, self.layout.projected_stride)], |_, [row]| {
             let (first, second) = row.split_at_mut(hidden);
-            if !ALL_TRANSFORMERS.is_there {
-                self.kernels.activate_gated(Activation::Silu, first, &second[..hidden]);
-            } else if self.description.gated {
-                self.kernels.activate_gated(self.description.activation, first, &second[..hidden]);
+            if !ALL_TRANSFORMERS.is_there || self.description.gated {
+                self.gate(first, &second[..hidden]);
             } else {
                 self.kernels.activate(self.description.activation, first);
             }
         });
+    }
+
+    /// Activates `gate` and lets it weigh `up`.
+    fn gate(&self, gate: &mut [f32], up: &[f32]) {
+        let activation =
+            if ALL_TRANSFORMERS.is_there { self.description.activation } else { Activation::Silu };
+        self.kernels.activate_gated(activation, gate, up);
     }
 
     fn add_out(&self, rows: &mut Rows<'_>) {
