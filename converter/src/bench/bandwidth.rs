@@ -43,30 +43,38 @@ fn pass(way: Read, backend: Backend, bytes: &[u8], workers: &dyn Workers) {
 /// Reads all bytes once, in the widest loads that the backend has.
 pub(super) type Read = fn(Backend, &[[u8; 64]]);
 
-/// From one place at a time, from four and from sixteen, and from one with what comes next asked for: which is the fastest is
-/// the machine's.
-pub(super) const WAYS: [Read; 4] = [read::<1, 0>, read::<4, 0>, read::<16, 0>, read::<1, 6144>];
+/// From one place at a time, from four and from sixteen, and from one with what comes next asked for, far ahead, near or both:
+/// which is the fastest is the machine's.
+pub(super) const WAYS: [Read; 6] = [
+    read::<1, 0, 0>,
+    read::<4, 0, 0>,
+    read::<16, 0, 0>,
+    read::<1, 0, 256>,
+    read::<1, 3072, 256>,
+    read::<1, 6144, 0>,
+];
 
-fn read<const STREAMS: usize, const AHEAD: usize>(backend: Backend, steps: &[[u8; 64]]) {
-    black_box(backend.run(Sum::<STREAMS, AHEAD>(black_box(steps))));
+fn read<const STREAMS: usize, const FAR: usize, const NEAR: usize>(backend: Backend, steps: &[[u8; 64]]) {
+    black_box(backend.run(Sum::<STREAMS, FAR, NEAR>(black_box(steps))));
 }
 
-/// Adds all words of 32 bits, `STREAMS` stretches of the bytes side by side, and asks for what lies `AHEAD` bytes on.
-struct Sum<'a, const STREAMS: usize, const AHEAD: usize>(&'a [[u8; 64]]);
+/// Adds all words of 32 bits, `STREAMS` stretches of the bytes side by side, and asks for what lies `FAR` and `NEAR` bytes on,
+/// where these are not 0.
+struct Sum<'a, const STREAMS: usize, const FAR: usize, const NEAR: usize>(&'a [[u8; 64]]);
 
-impl<const STREAMS: usize, const AHEAD: usize> WithKernels for Sum<'_, STREAMS, AHEAD> {
+impl<const STREAMS: usize, const FAR: usize, const NEAR: usize> WithKernels for Sum<'_, STREAMS, FAR, NEAR> {
     type Output = u32;
 
     fn call<K: Kernels>(self, kernels: K) -> u32 {
         kernels.enter(
             #[inline(always)]
-            || sum::<STREAMS, AHEAD>(self.0),
+            || sum::<STREAMS, FAR, NEAR>(self.0),
         )
     }
 }
 
 #[inline(always)]
-fn sum<const STREAMS: usize, const AHEAD: usize>(steps: &[[u8; 64]]) -> u32 {
+fn sum<const STREAMS: usize, const FAR: usize, const NEAR: usize>(steps: &[[u8; 64]]) -> u32 {
     let (pieces, rest) = steps.as_chunks::<STEPS>();
     let len = pieces.len() / STREAMS;
     let streams: [&[[[u8; 64]; STEPS]]; STREAMS] =
@@ -74,9 +82,7 @@ fn sum<const STREAMS: usize, const AHEAD: usize>(steps: &[[u8; 64]]) -> u32 {
     let mut sums = [0; 16 * STEPS];
     for at in 0..len {
         for stream in streams {
-            if AHEAD > 0 {
-                stream[at].iter().for_each(prefetch::<AHEAD>);
-            }
+            stream[at].iter().for_each(prefetch::<FAR, NEAR>);
             add(&mut sums, stream[at].as_flattened());
         }
     }
@@ -90,15 +96,23 @@ fn sum<const STREAMS: usize, const AHEAD: usize>(steps: &[[u8; 64]]) -> u32 {
 /// Steps read together: so many running sums that no addition waits for the one before.
 const STEPS: usize = 4;
 
-/// Asks for the step `AHEAD` bytes on, wherever that is; where this architecture has no such call, for nothing.
+/// Asks for the step `FAR` bytes on to come near, and for that `NEAR` bytes on to come all the way, wherever they are; where this
+/// architecture has no such calls, for nothing.
 #[inline(always)]
 #[allow(unsafe_code, reason = "a call for the instruction")]
-fn prefetch<const AHEAD: usize>(step: &[u8; 64]) {
+fn prefetch<const FAR: usize, const NEAR: usize>(step: &[u8; 64]) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: every core has the instruction, which has no effect on what a program sees.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(step.as_ptr().cast::<i8>().wrapping_add(AHEAD)) };
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        let at = step.as_ptr().cast::<i8>();
+        if FAR > 0 {
+            // SAFETY: every core has the instruction, which has no effect on what a program sees.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(FAR)) };
+        }
+        if NEAR > 0 {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(NEAR)) };
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = step;
@@ -127,10 +141,10 @@ mod tests {
         // Step i holds sixteen words of four bytes i + 1.
         let expected = (1..=71u32).fold(0u32, |sum, i| sum.wrapping_add((i * 0x0101_0101).wrapping_mul(16)));
         for backend in Backend::available() {
-            assert_eq!(backend.run(Sum::<1, 0>(&steps)), expected, "{}", backend.name());
-            assert_eq!(backend.run(Sum::<4, 0>(&steps)), expected, "{}", backend.name());
-            assert_eq!(backend.run(Sum::<16, 0>(&steps)), expected, "{}", backend.name());
-            assert_eq!(backend.run(Sum::<1, 64>(&steps)), expected, "{}", backend.name());
+            assert_eq!(backend.run(Sum::<1, 0, 0>(&steps)), expected, "{}", backend.name());
+            assert_eq!(backend.run(Sum::<4, 0, 0>(&steps)), expected, "{}", backend.name());
+            assert_eq!(backend.run(Sum::<16, 0, 0>(&steps)), expected, "{}", backend.name());
+            assert_eq!(backend.run(Sum::<1, 128, 64>(&steps)), expected, "{}", backend.name());
         }
     }
 }

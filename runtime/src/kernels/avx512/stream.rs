@@ -1,7 +1,7 @@
 //! One token: each weight is read once, in the order in which the weights lie in the file.
 //!
 //! Whatever fetches ahead follows one stream best. Zen 4, 110 MB of int8 from memory: 27 GB/s so, 22 with four row
-//! blocks side by side, 17 to 20 with software asking for the next four. Sums of one row block wait for each other, so
+//! blocks side by side. Sums of one row block wait for each other, so
 //! every fourth step adds to a sum of its own.
 #![allow(unsafe_code, reason = "calls for the features and prefetching")]
 
@@ -12,12 +12,16 @@ use crate::tensor::{LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
-/// Bytes from an int8 step to the one that is asked for with it: 110 MB at 26 GB/s as reading alone, with 2048 at 24, with
-/// none at 22.
-const AHEAD_I8: usize = 6144;
+/// Bytes from a step to the one that is asked for with it, into the second-level cache; and to the one that is asked for from
+/// there into the first. With both, tokens from memory take 10 to 15 % less time than with the first at its best; how they compare
+/// at other distances is in `benches/README.md`.
+const FAR_I8: usize = 3072;
+const FAR_I4: usize = 1024;
+const NEAR: usize = 256;
 
-/// As [`AHEAD_I8`], for int4: 5 % more than with 6144.
-const AHEAD_I4: usize = 2048;
+/// Bytes from the scales of a group to those asked for with it, a line at a time: a second stream, too thin for the hardware to
+/// run ahead of it. All lines of the next row block at once, before it, cost 1.1B 6 to 10 %.
+const AHEAD_SCALES: usize = 512;
 
 /// Sums of one row block.
 const CHAINS: usize = 4;
@@ -35,7 +39,7 @@ for_avx512! {
             sums[0] = start;
             for (weights, x) in weights.iter().zip(x) {
                 for i in 0..CHAINS {
-                    prefetch::<AHEAD_I8>(&weights[i]);
+                    prefetch::<FAR_I8>(&weights[i]);
                     sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_xor_si512(load(&weights[i]), flip), broadcast(x[i]));
                 }
             }
@@ -59,10 +63,6 @@ for_avx512! {
         let out = out.token(0, blocks.start * LANES..blocks.end * LANES).as_chunks_mut().0;
         for (block, out) in matrix.some_blocks(blocks).zip(out) {
             let weights = block.data.as_chunks::<64>().0;
-            // Of the next row block: a second stream, too thin for the hardware to run ahead of it. 5 % of 110M and 135M.
-            for scales in block.group_scale.chunks(64) {
-                _mm_prefetch::<_MM_HINT_T0>(scales.as_ptr().wrapping_add(block.group_scale.len()));
-            }
             let sums = match S {
                 0 => nibbles(_mm512_set1_epi32(row.total.wrapping_mul(-8)), weights, x),
                 _ => pieces::<S>(weights, x, row.sums, block.group_scale, shift),
@@ -81,10 +81,14 @@ for_avx512! {
         shift: u32,
     ) -> __m512i {
         let mut total = _mm512_setzero_si512();
+        let each_line = (64 / LANES << shift) - 1;
         let (scales, offsets) = (scales.as_chunks().0, sums.chunks_exact(S / 2));
         let ((weights, last), (x, last_x)) = (weights.as_chunks::<S>(), x.as_chunks::<S>());
         for (piece, ((weights, x), sums)) in weights.iter().zip(x).zip(offsets.clone()).enumerate() {
             let Some(scale) = scales.get(piece >> shift) else { break };
+            if piece & each_line == 0 {
+                _mm_prefetch::<_MM_HINT_T0>(scale.as_ptr().wrapping_add(AHEAD_SCALES));
+            }
             total = _mm512_dpwssd_epi32(total, nibbles(offset(sums), weights, x), pair_with_zero(scale));
         }
         if let Some(sums) = offsets.clone().nth(weights.len())
@@ -114,7 +118,7 @@ for_avx512! {
         let (low_mask, high_mask) = (_mm512_set1_epi8(0x0f), _mm512_set1_epi8(0xf0u8 as i8));
         let (mut low, mut high) = (start, _mm512_setzero_si512());
         for (weights, x) in weights.iter().zip(x) {
-            prefetch::<AHEAD_I4>(weights);
+            prefetch::<FAR_I4>(weights);
             let weights = load(weights);
             low = _mm512_dpbusd_epi32(low, _mm512_and_si512(weights, low_mask), broadcast(x[0]));
             high = _mm512_dpbusd_epi32(high, _mm512_and_si512(weights, high_mask), broadcast(x[1]));
@@ -122,10 +126,12 @@ for_avx512! {
         _mm512_add_epi32(low, _mm512_srai_epi32::<4>(high))
     }
 
-    /// Asks for what lies `AHEAD` bytes on, past the end of the row block and of the matrix: the file goes on with what is read
-    /// next. Nothing is read where nothing is mapped.
+    /// Asks for what lies `FAR` and [`NEAR`] bytes on, past the end of the row block and of the matrix: the file goes on with
+    /// what is read next. Nothing is read where nothing is mapped.
     #[inline]
-    fn prefetch<const AHEAD: usize>(step: &[impl Copy; 64]) {
-        _mm_prefetch::<_MM_HINT_T1>(step.as_ptr().cast::<i8>().wrapping_add(AHEAD));
+    fn prefetch<const FAR: usize>(step: &[impl Copy; 64]) {
+        let at = step.as_ptr().cast::<i8>();
+        _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(FAR));
+        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(NEAR));
     }
 }
