@@ -19,6 +19,10 @@ pub const MAX_COLS_I8: usize = 131_071;
 /// Largest int4 matrix width whose row sum is exact in i32: 8 · 127 · 127 · 16 643 < 2³¹.
 pub const MAX_COLS_I4: usize = 16_643;
 
+/// Bytes of weights that a core of a desktop or a server still has in a cache when it reads them again: its share of the third
+/// level. Where there are more, they come from memory each time.
+const CACHED: usize = 16 << 20;
+
 /// `rows` rounded up to whole blocks of [`LANES`]. This and the other lengths here saturate: no slice is as long.
 pub const fn padded_rows(rows: usize) -> usize {
     rows.div_ceil(LANES).saturating_mul(LANES)
@@ -32,6 +36,7 @@ pub struct MatrixI8<'a> {
     /// Bytes from one row block to the next.
     stride: usize,
     activations: ActivationBits,
+    from_memory: bool,
     scale: &'a [f32],
     data: &'a [i8],
 }
@@ -47,8 +52,7 @@ impl<'a> MatrixI8<'a> {
         let fits = cols <= MAX_COLS_I8
             && scale.len() == padded_rows(rows)
             && data.len() == Self::data_len(rows, cols);
-        let (stride, activations) = (cols.div_ceil(4) * 64, ActivationBits::Eight);
-        fits.then_some(Self { rows, cols, stride, activations, scale, data })
+        fits.then_some(Self::over(rows, cols, cols.div_ceil(4) * 64, scale, data))
     }
 
     /// As [`MatrixI8::new`], but each row block starts `stride` bytes after the one before: some columns of a wider
@@ -67,12 +71,28 @@ impl<'a> MatrixI8<'a> {
         };
         let fits =
             cols <= MAX_COLS_I8 && scale.len() == padded_rows(rows) && stride >= block && data.len() == len;
-        fits.then_some(Self { rows, cols, stride, activations: ActivationBits::Eight, scale, data })
+        fits.then_some(Self::over(rows, cols, stride, scale, data))
+    }
+
+    fn over(rows: usize, cols: usize, stride: usize, scale: &'a [f32], data: &'a [i8]) -> Self {
+        let (activations, from_memory) = (ActivationBits::Eight, data.len() > CACHED);
+        Self { rows, cols, stride, activations, from_memory, scale, data }
     }
 
     /// The same matrix, asking for vectors in `activations` bits.
     pub fn with_activations(self, activations: ActivationBits) -> Self {
         Self { activations, ..self }
+    }
+
+    /// The same matrix, one of a model with so many bytes of weights, all of which are read before it is read again; without this,
+    /// its own.
+    pub fn among(self, bytes: usize) -> Self {
+        Self { from_memory: bytes > CACHED, ..self }
+    }
+
+    /// Whether it is worth asking for weights ahead, as they come from memory and not from a cache.
+    pub fn from_memory(&self) -> bool {
+        self.from_memory
     }
 
     /// In how many bits a projection quantizes the vectors for it; [`ActivationBits::Eight`] unless told otherwise.
@@ -160,6 +180,7 @@ pub struct MatrixI4<'a> {
     cols: usize,
     group: usize,
     activations: ActivationBits,
+    from_memory: bool,
     row_scale: &'a [f32],
     group_scale: &'a [i8],
     data: &'a [u8],
@@ -197,13 +218,24 @@ impl<'a> MatrixI4<'a> {
             && row_scale.len() == padded_rows(rows)
             && group_scale.len() == Self::group_scale_len(rows, cols, group)
             && data.len() == Self::data_len(rows, cols);
-        let activations = ActivationBits::Eight;
-        fits.then_some(Self { rows, cols, group, activations, row_scale, group_scale, data })
+        let (activations, from_memory) = (ActivationBits::Eight, data.len() > CACHED);
+        fits.then_some(Self { rows, cols, group, activations, from_memory, row_scale, group_scale, data })
     }
 
     /// The same matrix, asking for vectors in `activations` bits.
     pub fn with_activations(self, activations: ActivationBits) -> Self {
         Self { activations, ..self }
+    }
+
+    /// The same matrix, one of a model with so many bytes of weights, all of which are read before it is read again; without this,
+    /// its own.
+    pub fn among(self, bytes: usize) -> Self {
+        Self { from_memory: bytes > CACHED, ..self }
+    }
+
+    /// Whether it is worth asking for weights ahead, as they come from memory and not from a cache.
+    pub fn from_memory(&self) -> bool {
+        self.from_memory
     }
 
     /// In how many bits a projection quantizes the vectors for it; [`ActivationBits::Eight`] unless told otherwise.
@@ -447,6 +479,7 @@ impl Matrix<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec;
 
     #[test]
     fn a_strided_matrix_has_the_blocks_of_the_wider_one_and_no_other_length() {
@@ -462,5 +495,20 @@ mod tests {
         assert!(MatrixI8::with_stride(32, 8, 192, &scale, &part[1..]).is_none());
         assert!(MatrixI8::with_stride(32, 8, 64, &scale, &part[..192]).is_none());
         assert!(MatrixI8::with_stride(32, 8, usize::MAX, &scale, part).is_none());
+    }
+
+    #[test]
+    fn weights_come_from_memory_where_no_cache_holds_all_that_is_read_between() {
+        let (scale, data) = ([1.0; LANES], [0; 64]);
+        let alone = MatrixI8::new(16, 4, &scale, &data).expect("the lengths fit");
+        assert!(!alone.from_memory());
+        assert!(!alone.among(CACHED).from_memory());
+        assert!(alone.among(CACHED + 1).from_memory());
+
+        let (rows, cols) = (1024, 16_385);
+        let (scale, data) = (vec![1.0; rows], vec![0; MatrixI8::data_len(rows, cols)]);
+        let large = MatrixI8::new(rows, cols, &scale, &data).expect("the lengths fit");
+        assert!(large.from_memory());
+        assert!(!large.among(0).from_memory());
     }
 }

@@ -257,7 +257,7 @@ impl<'a> Tensors<'a> {
             Encoding::F32 => MatrixF32::new(rows, cols, words(numbers)?).map(Matrix::F32),
             Encoding::F16 => MatrixF16::new(rows, cols, words(numbers)?).map(Matrix::F16),
             Encoding::I8 => MatrixI8::new(rows, cols, words(row_scales)?, bytemuck::cast_slice(numbers))
-                .map(|matrix| Matrix::I8(matrix.with_activations(entry.activations))),
+                .map(|matrix| Matrix::I8(matrix.with_activations(entry.activations).among(self.data.len()))),
             Encoding::I4 { group } => MatrixI4::new(
                 rows,
                 cols,
@@ -266,7 +266,7 @@ impl<'a> Tensors<'a> {
                 bytemuck::cast_slice(part(layout.group_scales_at(), layout.group_scales)?),
                 numbers,
             )
-            .map(|matrix| Matrix::I4(matrix.with_activations(entry.activations))),
+            .map(|matrix| Matrix::I4(matrix.with_activations(entry.activations).among(self.data.len()))),
         }
     }
 

@@ -19,6 +19,13 @@ use crate::tensor::{Activations, BlockI8, LANES, MatrixI4, MatrixI8, Row};
 use core::arch::x86_64::*;
 use core::ops::Range;
 
+/// Bytes from a group of int4 to those asked for with it, into the second-level cache and from there into the first, and from its
+/// scales to theirs: see `avx512/stream.rs`. Here whole groups are asked for, as they lie in memory: asked for step by step, they
+/// come a tenth later in files whose weights begin between two (`benches/README.md`). From a cache, or for int8, nothing was faster.
+const FAR: usize = 1024;
+const NEAR: usize = 256;
+const AHEAD_SCALES: usize = 512;
+
 vector_backend! {
     $ for_avx2, is_x86_feature_detected ["avx2" "f16c"];
     /// Proof that the CPU has AVX2.
@@ -128,29 +135,40 @@ for_avx2! {
         let x = &row.data.as_chunks::<4>().0.as_chunks::<2>().0[..steps];
         let weights: &[[[u8; 32]; 2]] = &matrix.block(block).as_chunks().0.as_chunks().0[..steps];
         let scales = matrix.block_group_scale(block).as_chunks::<LANES>().0;
+        // Pieces of `S` steps that share a scale, and a line of scales, as powers of two.
+        let shift = (matrix.group() / 8).trailing_zeros().wrapping_sub(S.trailing_zeros());
+        let from_memory = matrix.from_memory();
+        let each_line = (64 / LANES).unbounded_shl(shift).wrapping_sub(1);
         let mut sums = [_mm256_setzero_si256(); 2];
-        let mut add = |group: usize, products: [__m256i; 2]| {
+        let mut add = |piece: usize, products: [__m256i; 2]| {
             let scale = match matrix.group() {
                 0 => [_mm256_set1_epi16(1); 2],
-                width => pairs(&scales[group * S * 8 / width]),
+                _ => pairs(&scales[piece >> shift]),
             };
             for half in 0..2 {
                 sums[half] =
                     _mm256_add_epi32(sums[half], _mm256_madd_epi16(products[half], scale[half]));
             }
         };
-        let offset = |group: usize| match S {
-            2 => -8 * i32::from(row.sums[group]),
-            _ => -8 * (i32::from(row.sums[2 * group]) + i32::from(row.sums[2 * group + 1])),
+        let offset = |piece: usize| match S {
+            2 => -8 * i32::from(row.sums[piece]),
+            _ => -8 * (i32::from(row.sums[2 * piece]) + i32::from(row.sums[2 * piece + 1])),
         };
         let (full_weights, last_weights) = weights.as_chunks::<S>();
         let (full_x, last_x) = x.as_chunks::<S>();
-        for (group, (weights, x)) in full_weights.iter().zip(full_x).enumerate() {
-            add(group, nibbles(weights, x, offset(group)));
+        for (piece, (weights, x)) in full_weights.iter().zip(full_x).enumerate() {
+            if from_memory {
+                prefetch(weights);
+            }
+            if from_memory && piece & each_line == 0 {
+                let scale = scales.as_ptr().wrapping_add(piece >> shift);
+                _mm_prefetch::<_MM_HINT_T0>(scale.wrapping_byte_add(AHEAD_SCALES).cast());
+            }
+            add(piece, nibbles(weights, x, offset(piece)));
         }
         if !last_weights.is_empty() {
-            let group = full_weights.len();
-            add(group, nibbles(last_weights, last_x, offset(group)));
+            let piece = full_weights.len();
+            add(piece, nibbles(last_weights, last_x, offset(piece)));
         }
         finish(
             to_array(sums),
@@ -158,6 +176,20 @@ for_avx2! {
             row.scale,
             out.block(0, block),
         );
+    }
+
+    /// Asks for the groups that lie [`FAR`] and [`NEAR`] bytes on, past the end of the row block and of the matrix: the file goes on
+    /// with what is read next. Nothing is read where nothing is mapped.
+    #[inline]
+    fn prefetch<const S: usize>(group: &[[[u8; 32]; 2]; S]) {
+        let whole = |ahead: usize| {
+            let at = group.as_ptr().cast::<i8>();
+            at.map_addr(|at| at.wrapping_add(ahead) & !(size_of_val(group) - 1))
+        };
+        for step in 0..S {
+            _mm_prefetch::<_MM_HINT_T1>(whole(FAR).wrapping_add(64 * step));
+            _mm_prefetch::<_MM_HINT_T0>(whole(NEAR).wrapping_add(64 * step));
+        }
     }
 
     /// `offset + Σ w · x` over the steps of a group, as two i16 that add up to it.

@@ -60,6 +60,7 @@ impl Case {
         let matrix = MatrixI8::new(rows, cols, scale, data).expect("the lengths are its own");
         self.compare("matmul_i8", 0, room, |scalar, x, blocks, out| match scalar {
             true => Scalar.matmul_i8(&matrix, x, blocks, out),
+            false if blocks.start > 0 => kernels.matmul_i8(&matrix.among(usize::MAX), x, blocks, out),
             false => kernels.matmul_i8(&matrix, x, blocks, out),
         })
     }
@@ -85,6 +86,7 @@ impl Case {
             MatrixI4::new(rows, cols, group, row_scale, group_scale, data).expect("the lengths are its own");
         self.compare("matmul_i4", group, room, |scalar, x, blocks, out| match scalar {
             true => Scalar.matmul_i4(&matrix, x, blocks, out),
+            false if blocks.start > 0 => kernels.matmul_i4(&matrix.among(usize::MAX), x, blocks, out),
             false => kernels.matmul_i4(&matrix, x, blocks, out),
         })
     }
@@ -95,7 +97,7 @@ impl Case {
         room.take(len + skip).map(|data| &mut data[skip..])
     }
 
-    /// Runs `matmul` by `Scalar` and by the backend, once for all blocks and once without the first.
+    /// Runs `matmul` by `Scalar` and by the backend, once for all blocks and once without the first, from memory.
     fn compare(
         self,
         name: &'static str,
