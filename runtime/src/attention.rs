@@ -171,6 +171,7 @@ impl Queries<'_> {
                     keys: head.keys(span.clone()),
                     values: head.values(span.clone(), place.ones),
                     value_logs: head.value_logs(span.clone()),
+                    next: head.next(),
                 };
                 let out = out.token(run.token, run.columns);
                 taken = kernels.attend_head(&span, &mut softmax[run.numbers], out);

@@ -11,6 +11,9 @@ use crate::parts::FLOATS;
 use crate::tensor::{LANES, MatrixI8, padded_rows};
 use core::ops::Range;
 
+/// Bytes of keys and values that stay in a core's second-level cache, or come from near, though weights go by.
+const RESIDENT: usize = 512 << 10;
+
 /// Sizes of one head's part of the cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadShape {
@@ -19,6 +22,8 @@ pub(crate) struct HeadShape {
     positions: usize,
     numbers: usize,
     scales: usize,
+    /// Bytes from one head's keys and values to the next head's, or 0 where a core keeps all of them until the next token.
+    next: usize,
 }
 
 impl HeadShape {
@@ -60,6 +65,7 @@ impl<'a> Cache<'a> {
             positions: layout.positions,
             numbers: layout.head_numbers,
             scales: layout.head_scales,
+            next: if numbers_i8.len() > RESIDENT { layout.head_numbers } else { 0 },
         };
         Self { kind: layout.options.cache, shape, numbers_i8, numbers_f32, scales }
     }
@@ -77,7 +83,9 @@ impl<'a> Cache<'a> {
             self.numbers_i8[head * shape.numbers..][..shape.numbers].split_at(shape.keys_i8());
         let scales = &self.scales[head * shape.scales..][..shape.scales];
         let (key_scales, value_logs) = scales.split_at(shape.positions);
-        HeadI8 { shape, keys, values, key_scales, value_logs: bytemuck::cast_slice(value_logs) }
+        let is_last = (head + 1) * shape.numbers == self.numbers_i8.len();
+        let next = if is_last { 0 } else { shape.next };
+        HeadI8 { shape, keys, values, key_scales, value_logs: bytemuck::cast_slice(value_logs), next }
     }
 
     /// As [`Cache::head_i8`], of an f32 cache.
@@ -308,6 +316,7 @@ pub(crate) struct HeadI8<'a> {
     values: &'a [i8],
     key_scales: &'a [f32],
     value_logs: &'a [i32],
+    next: usize,
 }
 
 impl<'a> HeadI8<'a> {
@@ -336,5 +345,10 @@ impl<'a> HeadI8<'a> {
     /// The logarithms of the scales of the values of `positions`, in steps.
     pub(crate) fn value_logs(&self, positions: Range<usize>) -> &'a [i32] {
         &self.value_logs[positions]
+    }
+
+    /// Bytes from each key and value to the next head's, where asking for those pays; else 0.
+    pub(crate) fn next(&self) -> usize {
+        self.next
     }
 }

@@ -13,6 +13,9 @@ pub struct HeadSpan<'a> {
     pub values: MatrixI8<'a>,
     /// `[positions]`: the logarithms of the values' scales.
     pub value_logs: &'a [i32],
+    /// Bytes from each key and value to that of the head that is attended to next, which are worth asking for while these
+    /// are worked on; 0 where none are.
+    pub next: usize,
 }
 
 impl HeadSpan<'_> {

@@ -21,7 +21,10 @@ use core::mem::MaybeUninit;
 const WIDEST: usize = LINE;
 
 /// More queries than this are worth tiles, which read keys and values once for all of them.
-const MOST: usize = 2;
+const MOST: usize = 8;
+
+/// Queries that are worked on together.
+const PAIR: usize = 2;
 
 /// Elements of a line.
 const LINE: usize = 64;
@@ -112,9 +115,22 @@ for_avx512! {
     /// See [`Kernels::attend_head`](crate::kernels::Kernels::attend_head).
     pub(super) fn attend_head(span: &HeadSpan<'_>, softmax: &mut [FixedSoftmax], out: &mut [f32]) {
         match softmax {
-            [softmax] => attend([softmax], span, out),
-            [first, second] => attend([first, second], span, out),
-            _ => {}
+            [one] => attend([one], span, out),
+            [one, other] => attend([one, other], span, out),
+            _ => attend_pairs(span, softmax, out),
+        }
+    }
+
+    /// Pair by pair. Not inlined: of one pair the loop takes 3 % of a token of stories260K.
+    #[inline(never)]
+    fn attend_pairs(span: &HeadSpan<'_>, softmax: &mut [FixedSoftmax], out: &mut [f32]) {
+        let (len, mut span) = (PAIR * span.width(), *span);
+        let (queries, out) = (span.queries.chunks(len), out.chunks_mut(len));
+        for ((softmax, queries), out) in softmax.chunks_mut(PAIR).zip(queries).zip(out) {
+            span.queries = queries;
+            attend_head(&span, softmax, out);
+            // Asked for once.
+            span.next = 0;
         }
     }
 
@@ -158,6 +174,7 @@ for_avx512! {
         for (block, (weights, row_scale)) in span.keys.blocks().enumerate() {
             let mut sums = starts;
             for (weights, x) in weights.as_chunks::<64>().0.iter().zip(&x) {
+                ask(weights, span.next);
                 let weights = _mm512_xor_si512(load_i32(weights), flip);
                 for i in 0..N {
                     sums[i] = _mm512_dpbusd_epi32(sums[i], weights, broadcast(x[i]));
@@ -197,6 +214,8 @@ for_avx512! {
                     .map(|digit| _mm512_set1_epi32(digit.total.wrapping_mul(-128)));
             }
             for step in 0..steps / 2 {
+                ask(&weights[2 * step], span.next);
+                ask(&weights[2 * step + 1], span.next);
                 sums[0] = add_products(sums[0], &weights[2 * step], &x, 2 * step);
                 sums[1] = add_products(sums[1], &weights[2 * step + 1], &x, 2 * step + 1);
             }
@@ -215,6 +234,15 @@ for_avx512! {
                 let before = _mm512_mul_ps(sixteen(out, 0), corrections[i]);
                 store(_mm512_add_ps(before, _mm512_add_ps(results[0], results[1])), out);
             }
+        }
+    }
+
+    /// Asks for what lies `next` bytes from `line`, unless that is 0. In between, a core reads only as many lines at once as it
+    /// can wait for in its first-level cache, and each head's are too few for hardware to notice where they go on.
+    #[inline]
+    fn ask(line: &[i8; 64], next: usize) {
+        if next != 0 {
+            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().wrapping_add(next));
         }
     }
 
