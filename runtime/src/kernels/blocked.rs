@@ -16,13 +16,17 @@
 //! Zen 4 takes 24 cycles for them, and has two more ports for what is no product. Of the peak of `vpdpbusd`, 128 tokens of
 //! 2048 × 5632 weights took 77 % in stretches that were unpacked, 84 with the next stretch asked for in time and the sums kept in
 //! registers to the end, 93 without unpacking; int4 in groups of 32, 64, 73 and 81 (89 can be had).
-#![allow(unsafe_code, reason = "what is written of a buffer that nobody clears")]
 
-use super::scalar::finish;
+mod tile;
+mod weights;
+
 use crate::parallel::Columns;
 use crate::tensor::{ACTIVATION_PAD, Activations, LANES};
-use core::mem::MaybeUninit;
 use core::ops::Range;
+#[cfg(target_arch = "aarch64")]
+pub(super) use tile::Sums;
+pub(super) use tile::{Offsets, Quads, Tile, in_parts};
+pub(super) use weights::{Unpacked, Weights};
 
 /// Most columns unpacked at a time: three row blocks of them are 30 KiB of a first-level cache of 48 KiB, which also
 /// holds 5 KiB of activations. In the second-level cache, 1536 columns whole instead of in thirds, int8 lost up to
@@ -51,15 +55,6 @@ pub(super) const WIDEST: usize = 8;
 /// Weights of 16 rows × 4 columns, `[16][4]`.
 pub(super) type Step = [u8; 64];
 
-/// The activations of one token, four columns (a step) at a time.
-pub(super) type Quads<'a> = &'a [[i8; 4]];
-
-/// Exact sums of `R` row blocks × `T` tokens.
-pub(super) type Sums<const R: usize, const T: usize> = [[[i32; LANES]; T]; R];
-
-/// What is added to the sum over each group before it is scaled, for each token of a tile.
-pub(super) type Offsets<const T: usize> = [[i32; STRETCH / 16]; T];
-
 /// What the tiles of a backend compute. All arithmetic is wrapping.
 pub(super) trait Tiles: Copy {
     /// What int8 weights are XORed with before they are multiplied: 0 or 0x80, which makes them unsigned, `w + 128`.
@@ -82,272 +77,6 @@ pub(super) trait Tiles: Copy {
         scales: &[[[i32; LANES]; R]],
         tile: &mut Tile<'_, '_, '_, R, T>,
     );
-}
-
-/// Weights of `R` row blocks, a byte each.
-pub(super) trait Weights<const R: usize>: Copy {
-    /// Whether they are as the file has them, so that a tile must flip them itself.
-    #[cfg(target_arch = "x86_64")]
-    const PACKED: bool;
-
-    /// Steps of each row block.
-    fn steps(self) -> usize;
-
-    /// The first `steps` of them: what follows needs no bounds checks.
-    fn first(self, steps: usize) -> Self;
-
-    /// One step of row block `r`.
-    fn at(&self, step: usize, r: usize) -> &Step;
-
-    /// Steps `4 · four ..` of row block `r`.
-    #[cfg(target_arch = "aarch64")]
-    fn four(&self, four: usize, r: usize) -> [&Step; 4];
-}
-
-/// Unpacked weights.
-impl<const R: usize> Weights<R> for &[[Step; R]] {
-    #[cfg(target_arch = "x86_64")]
-    const PACKED: bool = false;
-
-    #[inline(always)]
-    fn steps(self) -> usize {
-        self.len()
-    }
-
-    #[inline(always)]
-    fn first(self, steps: usize) -> Self {
-        &self[..steps]
-    }
-
-    #[inline(always)]
-    fn at(&self, step: usize, r: usize) -> &Step {
-        &self[step][r]
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    #[inline(always)]
-    fn four(&self, four: usize, r: usize) -> [&Step; 4] {
-        let [a, b, c, d] = &self.as_chunks().0[four];
-        [&a[r], &b[r], &c[r], &d[r]]
-    }
-}
-
-/// Packed int8 weights.
-impl<const R: usize> Weights<R> for [&[Step]; R] {
-    #[cfg(target_arch = "x86_64")]
-    const PACKED: bool = true;
-
-    #[inline(always)]
-    fn steps(self) -> usize {
-        self[0].len()
-    }
-
-    #[inline(always)]
-    fn first(mut self, steps: usize) -> Self {
-        for weights in &mut self {
-            *weights = &weights[..steps];
-        }
-        self
-    }
-
-    #[inline(always)]
-    fn at(&self, step: usize, r: usize) -> &Step {
-        &self[r][step]
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    #[inline(always)]
-    fn four(&self, four: usize, r: usize) -> [&Step; 4] {
-        self[r].as_chunks().0[four].each_ref()
-    }
-}
-
-/// `R` row blocks × `T` tokens over a stretch of columns: where its sums come from and go.
-pub(super) struct Tile<'t, 'a, 'o, const R: usize, const T: usize> {
-    x: &'t Activations<'a>,
-    out: &'t mut Columns<'o>,
-    /// What the sum of all values of a token is multiplied by to give what its sums start from.
-    bias: i32,
-    /// The scales of its rows.
-    pub(super) row_scales: [&'t [f32; LANES]; R],
-    block: usize,
-    token: usize,
-    /// Its columns.
-    pub(super) columns: Range<usize>,
-    /// Whether its columns are the row's last.
-    pub(super) last: bool,
-    /// Where weights lie that will be wanted next: for each of its steps as many bytes as it takes of one row block.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "not asked for"))]
-    pub(super) ahead: Option<&'t Step>,
-}
-
-impl<'a, const R: usize, const T: usize> Tile<'_, 'a, '_, R, T> {
-    /// What all sums of token `t` start from, or `None` if they go on from [`Tile::out`], as bits.
-    #[inline(always)]
-    pub(super) fn bias(&self, t: usize) -> Option<i32> {
-        (self.columns.start == 0).then(|| self.bias.wrapping_mul(self.x.totals()[self.token + t]))
-    }
-
-    /// Its first row block.
-    #[inline(always)]
-    pub(super) fn block(&self) -> usize {
-        self.block
-    }
-
-    /// The scale of token `t`.
-    #[inline(always)]
-    pub(super) fn scale(&self, t: usize) -> f32 {
-        self.x.scales()[self.token + t]
-    }
-
-    /// The results of token `t`.
-    #[inline(always)]
-    pub(super) fn out(&mut self, t: usize) -> &mut [[f32; LANES]; R] {
-        self.out.neighbours(self.token + t, self.block)
-    }
-
-    /// The results of all tokens.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(super) fn outs(&mut self) -> [&mut [[f32; LANES]; R]; T] {
-        self.out.tile(self.token, self.block)
-    }
-
-    /// The sums of 16 values of each token, from its first column on.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(super) fn sums(&self) -> [&'a [i16]; T] {
-        let mut sums: [&[i16]; T] = [&[]; T];
-        for t in 0..T {
-            sums[t] = &self.x.sums(self.token + t)[self.columns.start / 16..];
-        }
-        sums
-    }
-
-    /// The scales of all tokens.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(super) fn token_scales(&self) -> &'a [f32; T] {
-        self.x.scales()[self.token..].first_chunk().expect("T tokens")
-    }
-
-    /// Whether its columns are the row's first.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub(super) fn is_first(&self) -> bool {
-        self.columns.start == 0
-    }
-
-    /// The first `steps` steps of each token, and the padding up to 16 columns.
-    #[inline(always)]
-    pub(super) fn quads(&self, steps: usize) -> [Quads<'a>; T] {
-        let (stride, len) = (self.x.stride(), 4 * steps.next_multiple_of(4));
-        let rows = &self.x.data()[self.token * stride..][..T * stride];
-        assert!(self.columns.start + len <= stride);
-        let mut quads: [Quads<'a>; T] = [&[]; T];
-        for t in 0..T {
-            let start = t * stride + self.columns.start;
-            // SAFETY: `rows` has `T` rows, and what is taken lies in row `t` (just asserted). Asked for row by row, compilers make
-            // vectors of the bounds and scatter them.
-            quads[t] = unsafe { rows.get_unchecked(start..start + len) }.as_chunks().0;
-        }
-        quads
-    }
-
-    /// The first `groups` groups of `Q` steps of each token.
-    #[inline(always)]
-    pub(super) fn groups<const Q: usize>(&self, groups: usize) -> [&'a [[[i8; 4]; Q]]; T] {
-        self.quads(groups * Q).map(
-            #[inline(always)]
-            |quads| quads.as_chunks().0,
-        )
-    }
-
-    /// `−8 Σ x` over each of the first `groups` groups of `Q` steps.
-    #[inline(always)]
-    pub(super) fn offsets<const Q: usize>(&self, groups: usize) -> Offsets<T> {
-        offsets::<T, Q>(self.x, self.token, self.columns.start, groups)
-    }
-
-    /// What the sums start from, for a backend that keeps them in memory.
-    #[inline(always)]
-    pub(super) fn start(&mut self) -> Sums<R, T> {
-        let mut sums = [[[0; LANES]; T]; R];
-        for t in 0..T {
-            match self.bias(t) {
-                Some(bias) => sums.iter_mut().for_each(|sums| sums[t] = [bias; LANES]),
-                None => {
-                    for (sums, out) in sums.iter_mut().zip(self.out(t)) {
-                        sums[t] = out.map(|sum| sum.to_bits() as i32);
-                    }
-                }
-            }
-        }
-        sums
-    }
-
-    /// Takes the sums of a backend that keeps them in memory.
-    #[inline(always)]
-    pub(super) fn end(&mut self, sums: &Sums<R, T>) {
-        let (row_scales, last) = (self.row_scales, self.last);
-        for t in 0..T {
-            let scale = self.scale(t);
-            for (r, out) in self.out(t).iter_mut().enumerate() {
-                if last {
-                    finish(sums[r][t], row_scales[r], scale, out);
-                } else {
-                    *out = sums[r][t].map(|sum| f32::from_bits(sum as u32));
-                }
-            }
-        }
-    }
-}
-
-/// [`Tile::offsets`], the same for any number of row blocks and all backends of x86-64: 6 kB more otherwise.
-#[cfg_attr(target_arch = "x86_64", inline(never))]
-#[cfg_attr(not(target_arch = "x86_64"), inline(always))]
-fn offsets<const T: usize, const Q: usize>(
-    x: &Activations<'_>,
-    token: usize,
-    start: usize,
-    groups: usize,
-) -> Offsets<T> {
-    let mut offsets = [[0; STRETCH / 16]; T];
-    for (t, offsets) in offsets.iter_mut().enumerate() {
-        let sums = &x.sums(token + t)[start / 16..];
-        if Q == 4 {
-            for (offset, sum) in offsets[..groups].iter_mut().zip(sums) {
-                *offset = -8 * i32::from(*sum);
-            }
-        } else {
-            for (offset, [a, b]) in offsets[..groups].iter_mut().zip(sums.as_chunks().0) {
-                *offset = -8 * (i32::from(*a) + i32::from(*b));
-            }
-        }
-    }
-    offsets
-}
-
-/// A tile in parts of one row block × `P` tokens and, where there are fewer, one: `several(r, x, sums)` and `one` add the
-/// products of row block `r`. For backends whose registers do not hold the sums of a whole tile.
-#[inline(always)]
-pub(super) fn in_parts<const P: usize, const R: usize, const T: usize>(
-    x: &[Quads<'_>; T],
-    tile: &mut Tile<'_, '_, '_, R, T>,
-    several: impl Fn(usize, &[Quads<'_>; P], &mut [[i32; LANES]; P]),
-    one: impl Fn(usize, &[Quads<'_>; 1], &mut [[i32; LANES]; 1]),
-) {
-    let mut sums = tile.start();
-    for r in 0..R {
-        let ((parts, rest), (part_sums, rest_sums)) = (x.as_chunks(), sums[r].as_chunks_mut());
-        for (x, sums) in parts.iter().zip(part_sums) {
-            several(r, x, sums);
-        }
-        for (x, sums) in rest.as_chunks().0.iter().zip(rest_sums.as_chunks_mut().0) {
-            one(r, x, sums);
-        }
-    }
-    tile.end(&sums);
 }
 
 /// A matrix that the loops can take, for the tiles of `K`.
@@ -389,46 +118,6 @@ pub(super) trait Source<K: Tiles>: Copy {
         tile: &mut Tile<'_, '_, '_, R, T>,
     ) {
         tiles.plain(unpacked.steps::<R>(), tile);
-    }
-}
-
-/// A stretch of weights, a byte each: `[steps][R]` steps and `[groups][R]` scales.
-///
-/// Only what was written is read; clearing the rest for every product cost 6 % of a prefill of a 15M model and 23 %
-/// of a decoding of a 260K one.
-// So that no step lies in two cache lines.
-#[repr(align(64))]
-pub(super) struct Unpacked {
-    pub(super) steps: [MaybeUninit<Step>; GROUP * STRETCH / 4],
-    pub(super) scales: [MaybeUninit<[i32; LANES]>; GROUP * STRETCH / 16],
-    /// Steps that are written, from the first on.
-    pub(super) written_steps: usize,
-    /// Scales that are written, from the first on.
-    pub(super) written_scales: usize,
-}
-
-impl Unpacked {
-    fn new() -> Self {
-        Self {
-            steps: [const { MaybeUninit::uninit() }; GROUP * STRETCH / 4],
-            scales: [const { MaybeUninit::uninit() }; GROUP * STRETCH / 16],
-            written_steps: 0,
-            written_scales: 0,
-        }
-    }
-
-    /// What was unpacked of `R` row blocks.
-    #[inline(always)]
-    pub(super) fn steps<const R: usize>(&self) -> &[[Step; R]] {
-        // SAFETY: that many are written.
-        unsafe { self.steps[..self.written_steps].assume_init_ref() }.as_chunks().0
-    }
-
-    /// The group scales of `R` row blocks.
-    #[inline(always)]
-    pub(super) fn scales<const R: usize>(&self) -> &[[[i32; LANES]; R]] {
-        // SAFETY: that many are written.
-        unsafe { self.scales[..self.written_scales].assume_init_ref() }.as_chunks().0
     }
 }
 
