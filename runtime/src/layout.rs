@@ -38,7 +38,8 @@ pub struct SessionOptions {
     pub batch: usize,
     /// Tokens whose logits are computed in one pass over the output head.
     pub logits: usize,
-    /// Most workers that will share the work.
+    /// Most workers that will share the work. They take single tokens of a small model through all layers together, which is
+    /// fastest, where this is at least how many there are and `batch` is more.
     pub workers: usize,
     /// How keys and values are kept.
     pub cache: CacheKind,

@@ -13,8 +13,10 @@ use core::ops::Range;
 ///
 /// # Safety
 /// A worker's number says which parts of a buffer are its own, so [`Workers::run`]
-/// - never has two calls with the same number under way at once;
+/// - gives numbers below [`Workers::count`] alone, and never has two calls with the same one under way at once;
 /// - returns, or unwinds, only when no call is under way any more.
+///
+/// And if there is a [`Workers::barrier`], it is that of this value's own jobs, for as many workers as it has.
 pub unsafe trait Workers: Sync + core::fmt::Debug {
     /// Number of workers, at least 1, always the same.
     fn count(&self) -> usize;
@@ -35,10 +37,29 @@ pub unsafe trait Workers: Sync + core::fmt::Debug {
         });
     }
 
+    /// Where the workers of a job wait for each other, or `None` where they can do so only by ending it. With one, all calls
+    /// of a job are under way at once.
+    fn barrier(&self) -> Option<&dyn Barrier> {
+        None
+    }
+
     /// Least work for each worker, in multiplications of int8, for which [`Workers::run`] is worth its own time.
     fn least_share(&self) -> usize {
         0
     }
+}
+
+/// Where all workers of a job of [`Workers::run`] wait for each other.
+///
+/// # Safety
+/// What a worker wrote before it came, those who have left see; so [`Barrier::wait`] returns only when all workers have called it
+/// as often in this job. If another's part of the job has unwound, it may unwind instead.
+pub unsafe trait Barrier: Sync {
+    /// Waits until all others have come, too.
+    ///
+    /// # Safety
+    /// - The caller is worker `worker` of a job under way, of the workers whose barrier this is.
+    unsafe fn wait(&self, worker: usize);
 }
 
 /// The one worker that is always there: the caller.
@@ -77,7 +98,7 @@ pub struct Columns<'a> {
 // SAFETY: a `Columns` is an exclusive borrow of its columns (see `part`), so it may move to another thread as
 // `&mut [f32]` may.
 unsafe impl Send for Columns<'_> {}
-// SAFETY: nothing can be read or written through a shared `Columns` except by the unsafe `part`.
+// SAFETY: nothing can be read or written through a shared `Columns` except by what is unsafe.
 unsafe impl Sync for Columns<'_> {}
 
 impl<'a> Columns<'a> {
@@ -190,6 +211,15 @@ impl<'a> Columns<'a> {
         )
     }
 
+    /// All columns of the first token.
+    ///
+    /// # Safety
+    /// - While they are borrowed, nobody writes any of them.
+    pub(crate) unsafe fn read(&self) -> &[f32] {
+        // SAFETY: the row lies in the buffer (`new`), and nobody writes it.
+        unsafe { core::slice::from_raw_parts(self.data, self.stride * self.tokens.min(1)) }
+    }
+
     /// All of this value's own columns of `token`.
     ///
     /// # Panics
@@ -263,28 +293,17 @@ pub fn over_blocks(
         return job(out, 0..blocks);
     }
     let out = &*out;
-    over_some_blocks(workers, most, blocks, &|own| {
-        let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
-        // SAFETY: no two units overlap, nor do their columns, because they saturate; `out` is not used until all have
-        // returned.
-        let mut part = unsafe { out.part(columns) };
-        job(&mut part, own);
-    });
-}
-
-/// Runs `job(blocks)` on at most `most` workers, the row blocks `0..blocks` shared out among them.
-pub fn over_some_blocks(
-    workers: &dyn Workers,
-    most: usize,
-    blocks: usize,
-    job: &(dyn Fn(Range<usize>) + Sync),
-) {
     let grains = blocks.div_ceil(BLOCKS);
     let count = count(workers).min(most).min(grains).max(1);
     let units = if count == 1 { 1 } else { units_of(most, count).min(grains) };
     over_units(workers, count, units, &|_, unit| {
         let own = share(grains, unit, units);
-        job(own.start.saturating_mul(BLOCKS)..own.end.saturating_mul(BLOCKS).min(blocks));
+        let own = own.start.saturating_mul(BLOCKS)..own.end.saturating_mul(BLOCKS).min(blocks);
+        let columns = own.start.saturating_mul(LANES)..own.end.saturating_mul(LANES);
+        // SAFETY: no two units overlap, nor do their columns, because they saturate; `out` is not used until all have
+        // returned.
+        let mut part = unsafe { out.part(columns) };
+        job(&mut part, own);
     });
 }
 

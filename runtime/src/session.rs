@@ -273,7 +273,9 @@ impl<'m, 's> Session<'m, 's> {
                 Wanted::Last if first + tokens == count => tokens - 1..tokens,
                 Wanted::Last => 0..0,
             };
-            self.model.backend().run(Step {
+            let backend = self.model.backend();
+            let backend = if tokens == 1 { backend.of_one_token() } else { backend };
+            backend.run(Step {
                 session: self,
                 source,
                 left: count - first,

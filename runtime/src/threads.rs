@@ -3,13 +3,14 @@
 //! A job is handed over by one atomic increment and awaited by another; nothing is allocated for it. Each worker takes
 //! the units of its own share of a job, then what others have left of theirs, one atomic increment each: cores of one
 //! machine seldom run at one speed, be they big and little ones or shared with somebody else. Its own first, because what
-//! it wrote in the job before is in its cache: units to whoever comes first cost 10 % of prefill with two threads.
+//! it wrote in the job before is in its cache: units to whoever comes first cost 10 % of prefill with two threads. Within a job,
+//! workers can wait for each other at a barrier: one flight of a cache line, where a job that ends and one that begins are two.
 #![allow(
     unsafe_code,
     reason = "a job that borrows from its caller is handed to threads that outlive the borrow"
 )]
 
-use crate::parallel::{Workers, share};
+use crate::parallel::{Barrier, Workers, share};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::boxed::Box;
@@ -71,6 +72,8 @@ struct State {
     parked: Box<[AtomicBool]>,
     /// For each worker: how many units of its share of the round are taken.
     taken: Box<[Apart<AtomicUsize>]>,
+    /// For each worker: to how many barriers it has come.
+    come: Box<[Apart<AtomicUsize>]>,
 }
 
 /// What the caller tells the threads.
@@ -114,6 +117,7 @@ impl ThreadPool {
             caller_parked: AtomicBool::new(false),
             parked: (0..extra).map(|_| AtomicBool::new(false)).collect(),
             taken: (0..=extra).map(|_| Apart::default()).collect(),
+            come: (0..=extra).map(|_| Apart::default()).collect(),
         });
         let mut pool = Self { state, threads: Vec::with_capacity(extra), least_share: LEAST_SHARE };
         for worker in 1..=extra {
@@ -158,6 +162,10 @@ unsafe impl Workers for ThreadPool {
         self.least_share
     }
 
+    fn barrier(&self) -> Option<&dyn Barrier> {
+        Some(&*self.state)
+    }
+
     fn each(&self, count: usize, units: usize, job: &(dyn Fn(usize, usize) + Sync)) {
         if units <= count {
             // One each, which needs no counting: to take another's would not help, since the round waits for all.
@@ -200,13 +208,44 @@ unsafe impl Workers for ThreadPool {
         then_look();
         self.wake();
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
+        if own.is_err() {
+            // Others may wait for it.
+            state.panicked.store(true, Ordering::Relaxed);
+        }
         state.await_threads(number.wrapping_mul(self.threads.len()));
         let panicked =
             state.panicked.load(Ordering::Relaxed) && state.panicked.swap(false, Ordering::Relaxed);
+        if panicked {
+            state.come.iter().for_each(|come| come.0.store(0, Ordering::Relaxed));
+        }
         if let Err(payload) = own {
             resume_unwind(payload);
         }
         assert!(!panicked, "a worker panicked");
+    }
+}
+
+// SAFETY: a worker leaves when it has seen (acquire) that every other has come (release) as often as itself; all numbers are
+// equal when a job begins, because they are when one ends, or are set to 0.
+unsafe impl Barrier for State {
+    unsafe fn wait(&self, worker: usize) {
+        let own = &self.come[worker].0;
+        let number = own.load(Ordering::Relaxed).wrapping_add(1);
+        own.store(number, Ordering::Release);
+        for other in &self.come {
+            // Who has left may have come to the next.
+            let is_behind = || other.0.load(Ordering::Acquire).wrapping_sub(number) > usize::MAX / 2;
+            let mut spins = 0..SPINS;
+            while is_behind() {
+                if spins.next().is_some() {
+                    core::hint::spin_loop();
+                    continue;
+                }
+                assert!(!self.panicked.load(Ordering::Relaxed), "a worker panicked");
+                // Between two barriers there are microseconds: it may have lost its CPU, perhaps to this thread.
+                thread::yield_now();
+            }
+        }
     }
 }
 
@@ -357,6 +396,53 @@ mod tests {
                 }
             }
         });
+    }
+
+    #[test]
+    fn after_a_barrier_everybody_sees_what_was_written_before_it() {
+        for workers in 1..=4 {
+            let pool = ThreadPool::new(workers).expect("threads start");
+            let (Some(barrier), written) = (pool.barrier(), AtomicUsize::new(0)) else {
+                panic!("a pool has one")
+            };
+            for job in 0..20 {
+                pool.run(&|worker| {
+                    for round in 1..=50 {
+                        written.fetch_add(1, Ordering::Relaxed);
+                        // SAFETY: this is that worker, of a job of this pool.
+                        unsafe { barrier.wait(worker) };
+                        assert_eq!(written.load(Ordering::Relaxed), (50 * job + round) * workers);
+                        // SAFETY: this is that worker, of a job of this pool.
+                        unsafe { barrier.wait(worker) };
+                    }
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_worker_that_panicked_goes_on_and_so_does_the_pool() {
+        let pool = ThreadPool::new(3).expect("threads start");
+        let barrier = pool.barrier().expect("a pool has one");
+        for bad in 0..3 {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(&|worker| {
+                    // SAFETY: this is that worker, of a job of this pool.
+                    unsafe { barrier.wait(worker) };
+                    assert_ne!(worker, bad);
+                    // SAFETY: this is that worker, of a job of this pool.
+                    unsafe { barrier.wait(worker) };
+                })
+            }));
+            assert!(result.is_err());
+            let count = AtomicUsize::new(0);
+            pool.run(&|worker| {
+                // SAFETY: as above.
+                unsafe { barrier.wait(worker) };
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(count.load(Ordering::Relaxed), 3);
+        }
     }
 
     #[test]

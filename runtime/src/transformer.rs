@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "workers take disjoint tokens")]
 
 mod buffers;
-mod heads;
+mod together;
 
 use crate::architecture::Activation;
 use crate::attention::{Chunk, attend};
@@ -11,11 +11,11 @@ use crate::format::{Description, NormKind, NormPlace, Positions, Role, Tensors};
 use crate::kernels::Kernels;
 use crate::layout::{Layout, Quantized};
 use crate::math::{self, fixed::STEPS_PER_NAT};
-use crate::ops::{Projection, Vectors, project, worth_elements};
-use crate::parallel::{Inline, Workers, count, over_rows, over_shares, over_some_blocks, worth};
-use crate::parts::{ALL_TRANSFORMERS, PARALLEL};
+use crate::ops::{Vectors, project, worth_elements};
+use crate::parallel::{Inline, Workers, count, over_rows, over_shares};
+use crate::parts::ALL_TRANSFORMERS;
 use crate::quant::row_to_f32;
-use crate::tensor::{LANES, Matrix};
+use crate::tensor::Matrix;
 pub(crate) use buffers::Buffers;
 use buffers::{Rows, SharedRows};
 use core::ops::Range;
@@ -43,13 +43,14 @@ impl<K: Kernels> Pass<'_, '_, K> {
         if self.has_tokens_for_all() {
             return self.shared_blocks(tokens, buffers);
         }
+        if self.together(tokens, buffers) {
+            return;
+        }
         self.embed(tokens, &mut buffers.rows);
         self.angles(&mut buffers.rows);
         for layer in 0..layers {
-            if !self.by_heads(layer, buffers) {
-                self.before_attention(layer, &mut buffers.rows, &buffers.cache.share());
-                self.attention(layer, buffers);
-            }
+            self.before_attention(layer, &mut buffers.rows, &buffers.cache.share());
+            self.attention(layer, buffers);
             self.after_attention(layer, &mut buffers.rows);
         }
     }
@@ -232,23 +233,18 @@ impl<K: Kernels> Pass<'_, '_, K> {
 
     /// The rest of layer `layer`.
     fn after_attention(&self, layer: usize, rows: &mut Rows<'_>) {
-        let stride = self.layout.out_stride;
+        let (wide, stride) = (self.layout.projected_stride, self.layout.out_stride);
         let x = self.hidden(rows.hidden);
-        self.project(
-            Role::AttentionOut,
-            Role::AttentionOutBias,
-            layer,
-            x,
-            &mut rows.inputs,
-            rows.out,
-            stride,
-        );
+        let [role, bias] = [Role::AttentionOut, Role::AttentionOutBias];
+        self.project(role, bias, layer, x, &mut rows.inputs, rows.out, stride);
         self.add_out(rows);
         self.norm_after(Role::AttentionNorm, Role::AttentionNormBias, layer, rows);
 
         self.norm_before(Role::FfnNorm, Role::FfnNormBias, layer, rows);
-        self.up(layer, rows);
-        let x = Vectors { data: rows.projected, tokens: self.tokens, stride: self.layout.projected_stride };
+        let x = self.hidden(rows.hidden);
+        self.project(Role::FfnUp, Role::FfnUpBias, layer, x, &mut rows.inputs, rows.projected, wide);
+        self.activate(rows.projected);
+        let x = Vectors { data: rows.projected, tokens: self.tokens, stride: wide };
         self.project(Role::FfnDown, Role::FfnDownBias, layer, x, &mut rows.inputs, rows.out, stride);
         self.add_out(rows);
         self.norm_after(Role::FfnNorm, Role::FfnNormBias, layer, rows);
@@ -299,34 +295,6 @@ impl<K: Kernels> Pass<'_, '_, K> {
         // The fixed-point softmax of an int8 cache wants scores in steps.
         let unit = if self.layout.options.cache.is_i8() { STEPS_PER_NAT } else { 1.0 };
         self.description.attention_scale * unit
-    }
-
-    /// The up projection, activated. Several workers that share out its rows have the gate and what it gates in one part.
-    fn up(&self, layer: usize, rows: &mut Rows<'_>) {
-        let Description { hidden, gated, .. } = *self.description;
-        let (hidden, stride) = (hidden as usize, self.layout.projected_stride);
-        let matrix = self.matrix(Role::FfnUp, layer);
-        let bias = self.tensors.vector(Role::FfnUpBias, layer);
-        let x = self.hidden(rows.hidden);
-        let projection = Projection::new(self.kernels, self.workers, &matrix, bias, x, &mut rows.inputs);
-        let most = worth(self.workers, projection.work());
-        if !PARALLEL.is_there || most <= 1 || !gated || !hidden.is_multiple_of(LANES) {
-            projection.all(self.workers, rows.projected, stride);
-            return self.activate(rows.projected);
-        }
-        let out = projection.columns(rows.projected, stride);
-        over_some_blocks(self.workers, most, hidden / LANES, &|blocks| {
-            let [mut gate, mut up] = [0, hidden / LANES].map(|first| {
-                let blocks = first + blocks.start..first + blocks.end;
-                // SAFETY: no two units have a row in common, nor does a gate with what it gates.
-                let mut part = unsafe { out.part(blocks.start * LANES..blocks.end * LANES) };
-                projection.rows(blocks, &mut part);
-                part
-            });
-            for token in 0..self.tokens {
-                self.gate(gate.own(token), up.own(token));
-            }
-        });
     }
 
     fn activate(&self, projected: &mut [f32]) {

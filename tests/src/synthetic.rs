@@ -74,6 +74,24 @@ pub fn awkward() -> Description {
     }
 }
 
+/// Heads and gates of whole row blocks: what several workers take a single token through together.
+pub fn whole() -> Description {
+    Description {
+        head_width: 32,
+        rotary_width: 20,
+        attention_scale: 0.176_776_7,
+        heads: 12,
+        kv_heads: 6,
+        hidden: 64,
+        window: 33,
+        qkv_bias: true,
+        out_bias: true,
+        up_bias: true,
+        down_bias: true,
+        ..awkward()
+    }
+}
+
 /// Models that between them use every choice of the description.
 pub fn architectures() -> Vec<(&'static str, Description)> {
     let llama = awkward();
@@ -91,6 +109,7 @@ pub fn architectures() -> Vec<(&'static str, Description)> {
         down_bias: true,
         ..llama
     };
+    let whole = whole();
     vec![
         ("llama", llama),
         ("gpt2", gpt2),
@@ -100,19 +119,21 @@ pub fn architectures() -> Vec<(&'static str, Description)> {
         ("window of 33", Description { window: 33, ..llama }),
         ("one key head", Description { kv_heads: 1, ..llama }),
         ("head of 16", Description { head_width: 16, attention_scale: 0.25, heads: 4, kv_heads: 2, ..llama }),
+        ("whole row blocks", whole),
         (
-            "whole row blocks",
+            "whole row blocks, norm after",
             Description {
-                head_width: 32,
-                rotary_width: 20,
-                attention_scale: 0.176_776_7,
-                heads: 12,
-                kv_heads: 6,
-                hidden: 64,
-                window: 33,
-                qkv_bias: true,
-                up_bias: true,
-                ..llama
+                norm: NormKind::Layer,
+                norm_bias: true,
+                norm_place: NormPlace::After,
+                final_norm: false,
+                positions: Positions::Learned,
+                rotary_width: 0,
+                activation: Activation::GeluTanh,
+                hidden: 16,
+                kv_heads: 12,
+                window: 0,
+                ..whole
             },
         ),
         (

@@ -5,7 +5,9 @@ use whit::kernels::Backend;
 use whit::parallel::{Inline, Workers};
 use whit::threads::ThreadPool;
 use whit::{AlignedBytes, CacheKind, Error, Model, SessionOptions, Token};
-use whit_tests::synthetic::{Encodings, Random, architectures, awkward, encodings, model, wide_encodings};
+use whit_tests::synthetic::{
+    Encodings, Random, architectures, awkward, encodings, model, whole, wide_encodings,
+};
 
 const SEED: u64 = 20;
 
@@ -52,9 +54,18 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
                 assert!(expected.iter().all(|&bits| f32::from_bits(bits).is_finite()));
                 for backend in Backend::available() {
                     let model = parsed.with_backend(backend);
-                    // Several workers share a single token by its heads, more by rows.
+                    // Several workers take a single token through all layers together where the batch has a row for each
+                    // and one for all; else, and with more tokens, they share every step.
                     let [two, three] = [&pools[0], &pools[1]].map(Some);
-                    for (pool, batch) in [(None, 41), (two, 1), (two, 5), (three, 1), (three, 16)] {
+                    let any = 1 + random.below(41);
+                    for (pool, batch, piece) in [
+                        (None, 41, any),
+                        (two, 1, any),
+                        (two, 3, 1),
+                        (two, 5, any),
+                        (three, 1, any),
+                        (three, 16, any),
+                    ] {
                         let workers: &dyn Workers = pool.map_or(&Inline, |pool| pool);
                         let options = SessionOptions {
                             batch,
@@ -63,7 +74,7 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
                             context: 41 + random.below(49),
                             ..base
                         };
-                        let got = logits(&model, workers, options, &tokens, 1 + random.below(41));
+                        let got = logits(&model, workers, options, &tokens, piece);
                         assert!(
                             got == expected,
                             "{name}, {encoding}, {cache:?} cache, {}, {} workers, {options:?}",
@@ -74,6 +85,21 @@ fn pieces_batches_backends_and_workers_never_change_a_bit() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn single_tokens_on_several_workers_never_change_a_bit_over_several_spans() {
+    let description = Description { context: 600, layers: 1, window: 300, ..whole() };
+    let bytes = model(description, encodings()[2].1, SEED);
+    let parsed = Model::parse(&bytes).expect("the writer's files parse");
+    let tokens = tokens(600, description.vocabulary);
+    let base = SessionOptions { cache: CacheKind::I8, ..parsed.options(600) };
+    let expected = logits(&parsed, &Inline, base, &tokens, 600);
+    for workers in [2, 3] {
+        let pool = ThreadPool::new(workers).expect("threads start").eager();
+        let options = SessionOptions { workers, ..base };
+        assert!(logits(&parsed, &pool, options, &tokens, 1) == expected, "{workers} workers");
     }
 }
 

@@ -12,7 +12,7 @@ mod tiles;
 mod unpack;
 
 use super::softmax::{FixedSoftmax, Running};
-use super::{Activation, Avx512, HeadSpan, Kernels, Pairing};
+use super::{Activation, Avx512, Kernels, Pairing};
 use crate::parallel::Columns;
 use crate::tensor::{Activations, ActivationsMut, LANES, MatrixI4, MatrixI8};
 use core::ops::Range;
@@ -46,6 +46,11 @@ impl Amx {
     pub fn new() -> Option<Self> {
         Avx512::new().filter(|_| permission::granted()).map(Self)
     }
+
+    /// What computes single tokens.
+    pub(super) fn of_one_token(self) -> Avx512 {
+        self.0
+    }
 }
 
 #[cfg(any(feature = "peak", test))]
@@ -62,6 +67,7 @@ impl Amx {
 
 impl Kernels for Amx {
     const NAME: &'static str = "amx";
+    const TAKES_ONE: bool = false;
 
     #[inline]
     fn enter<R>(self, f: impl FnOnce() -> R) -> R {
@@ -131,14 +137,6 @@ impl Kernels for Amx {
         out: &mut ActivationsMut<'_>,
     ) {
         self.0.weights_i8(scores, value_logs, softmax, skip, query, out);
-    }
-
-    fn attends_heads(self) -> bool {
-        self.0.attends_heads()
-    }
-
-    fn attend_head(self, span: &HeadSpan<'_>, softmax: &mut [FixedSoftmax], out: &mut [f32]) -> bool {
-        self.0.attend_head(span, softmax, out)
     }
 
     fn add_values(self, sums: &[f32], softmax: &[FixedSoftmax], out: &mut [f32]) {

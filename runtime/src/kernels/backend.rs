@@ -109,6 +109,15 @@ impl Backend {
         Self::available().find(|backend| backend.name() == name)
     }
 
+    /// The backend that a single token is left to: tiles are for many.
+    pub(crate) fn of_one_token(self) -> Self {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(kernels) => Self::Avx512(kernels.of_one_token()),
+            other => other,
+        }
+    }
+
     /// Its name, as `WHIT_BACKEND` takes it.
     pub fn name(self) -> &'static str {
         struct Name;

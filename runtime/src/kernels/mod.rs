@@ -90,6 +90,9 @@ pub trait Kernels: Copy + Send + Sync {
     /// Name of the backend, as `WHIT_BACKEND` takes it.
     const NAME: &'static str;
 
+    /// Whether sessions feed single tokens with it, and do not leave them to another backend.
+    const TAKES_ONE: bool = true;
+
     /// Runs `f` compiled for this backend's instruction set; `f` must be `#[inline(always)]`.
     fn enter<R>(self, f: impl FnOnce() -> R) -> R;
 
