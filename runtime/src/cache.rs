@@ -194,11 +194,30 @@ impl SharedCache<'_> {
         }
     }
 
-    /// Puts the key and the value of `position` into the cache of head `head`.
+    /// Puts the keys and values of `position`, each one head's after the other's, into the cache of the heads from `first` on.
     ///
     /// # Safety
-    /// - Nobody else stores a position of the same 16 (which begin at a multiple of 16) at the same time.
+    /// - Nobody else stores a position of the same 16 (which begin at a multiple of 16) to these heads at the same time.
     pub(crate) unsafe fn store<K: Kernels>(
+        &self,
+        kernels: K,
+        first: usize,
+        position: usize,
+        keys: &[f32],
+        values: &[f32],
+    ) {
+        let heads = keys.chunks_exact(self.shape.width).zip(values.chunks_exact(self.shape.width));
+        for (head, (key, value)) in heads.enumerate() {
+            // SAFETY: the contract is the caller's.
+            unsafe { self.store_head(kernels, first + head, position, key, value) };
+        }
+    }
+
+    /// As [`SharedCache::store`], of one head.
+    ///
+    /// # Safety
+    /// - As for [`SharedCache::store`].
+    unsafe fn store_head<K: Kernels>(
         &self,
         kernels: K,
         head: usize,

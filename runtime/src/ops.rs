@@ -81,7 +81,7 @@ impl<'p, K: Kernels> Projection<'p, K> {
     }
 
     /// All rows of every vector, to `out`, `[tokens][stride]`.
-    pub(crate) fn all(&self, workers: &dyn Workers, out: &mut [f32], stride: usize) {
+    fn all(&self, workers: &dyn Workers, out: &mut [f32], stride: usize) {
         let blocks = self.matrix.rows().div_ceil(LANES);
         let mut out = self.columns(out, stride);
         over_blocks(workers, worth(workers, self.work()), blocks, &mut out, |out, blocks| {
@@ -90,7 +90,7 @@ impl<'p, K: Kernels> Projection<'p, K> {
     }
 
     /// Multiplications, all rows and vectors.
-    pub(crate) fn work(&self) -> usize {
+    fn work(&self) -> usize {
         self.matrix.rows().saturating_mul(self.matrix.cols()).saturating_mul(self.products())
     }
 
@@ -103,7 +103,7 @@ impl<'p, K: Kernels> Projection<'p, K> {
     }
 
     /// `out`, `[tokens][stride]`, as what [`Projection::rows`] writes to.
-    pub(crate) fn columns<'o>(&self, out: &'o mut [f32], stride: usize) -> Columns<'o> {
+    fn columns<'o>(&self, out: &'o mut [f32], stride: usize) -> Columns<'o> {
         Columns::new(out, self.products(), stride)
     }
 

@@ -194,21 +194,15 @@ impl<K: Kernels> Pass<'_, '_, K> {
 
     /// Puts the tokens' keys and values into the cache: each worker those of its own tokens, which it has just computed.
     fn store(&self, layer: usize, projected: &[f32], cache: &SharedCache<'_>) {
-        let Description { kv_heads, head_width, .. } = *self.description;
-        let (kv_heads, width) = (kv_heads as usize, head_width as usize);
+        let first = layer * self.description.kv_heads as usize;
         let (queries, keys) = (self.description.query_width(), self.description.kv_width());
         let most = worth_elements(self.workers, 2 * keys * self.tokens);
         over_shares(self.workers, most, self.position, self.tokens, |own| {
             for token in own {
                 let row = &projected[token * self.layout.projected_stride..][queries..][..2 * keys];
                 let (keys, values) = row.split_at(keys);
-                for (head, (key, value)) in
-                    keys.chunks_exact(width).zip(values.chunks_exact(width)).enumerate()
-                {
-                    let head = layer * kv_heads + head;
-                    // SAFETY: the 16 positions that this is one of are in one share of these tokens, and of the chunk's.
-                    unsafe { cache.store(self.kernels, head, self.position + token, key, value) };
-                }
+                // SAFETY: the 16 positions that this is one of are in one share of these tokens, and of the chunk's.
+                unsafe { cache.store(self.kernels, first, self.position + token, keys, values) };
             }
         });
     }

@@ -79,7 +79,10 @@ impl<K: Kernels> Pass<'_, '_, K> {
         let Description { kv_heads, head_width, hidden, gated, .. } = *self.description;
         let kv_heads = kv_heads as usize;
         let whole = |rows: u32| (rows as usize).is_multiple_of(LANES);
-        let work = |role| self.matrix(role, 0).rows().saturating_mul(self.matrix(role, 0).cols());
+        let work = |role| {
+            let matrix = self.matrix(role, 0);
+            matrix.rows().saturating_mul(matrix.cols())
+        };
         count > 1
             && count <= self.layout.options.workers
             && count < self.layout.options.batch
@@ -103,22 +106,12 @@ impl<K: Kernels> Share<'_, '_, K> {
         for layer in 0..pass.description.layers as usize {
             pass.norm_before(Role::AttentionNorm, Role::AttentionNormBias, layer, own);
             self.attend(layer, own, place);
-            self.wait();
-            // SAFETY: what is written between these two barriers is `out`.
-            let attended = unsafe { self.common.attended.read() };
-            self.rows([Role::AttentionOut, Role::AttentionOutBias], layer, attended, &mut own.inputs);
-            self.wait();
-            self.add_out(own);
+            self.add(&self.common.attended, [Role::AttentionOut, Role::AttentionOutBias], layer, own);
             pass.norm_after(Role::AttentionNorm, Role::AttentionNormBias, layer, own);
 
             pass.norm_before(Role::FfnNorm, Role::FfnNormBias, layer, own);
             self.gates(layer, own);
-            self.wait();
-            // SAFETY: as above.
-            let gates = unsafe { self.common.gates.read() };
-            self.rows([Role::FfnDown, Role::FfnDownBias], layer, gates, &mut own.inputs);
-            self.wait();
-            self.add_out(own);
+            self.add(&self.common.gates, [Role::FfnDown, Role::FfnDownBias], layer, own);
             pass.norm_after(Role::FfnNorm, Role::FfnNormBias, layer, own);
         }
     }
@@ -152,11 +145,8 @@ impl<K: Kernels> Share<'_, '_, K> {
         let first = layer * kv_heads;
         // SAFETY: no two workers have a head in common.
         let mut cache = unsafe { self.cache.heads(first + mine.start..first + mine.end) };
-        let store = cache.share();
-        for (head, (key, value)) in k.chunks_exact(width).zip(v.chunks_exact(width)).enumerate() {
-            // SAFETY: as above.
-            unsafe { store.store(pass.kernels, head, pass.position, key, value) };
-        }
+        // SAFETY: as above.
+        unsafe { cache.share().store(pass.kernels, 0, pass.position, k, v) };
         let chunk = Chunk { layer: 0, position: pass.position, tokens: 1, qkv: q, stride: q.len() };
         // SAFETY: as above.
         let mut out = unsafe { self.common.attended.part(queries) };
@@ -183,10 +173,18 @@ impl<K: Kernels> Share<'_, '_, K> {
         self.pass.gate(gate.own(0), up.own(0));
     }
 
-    /// Its rows of a matrix whose result is added to the residual stream.
-    fn rows(&self, roles: [Role; 2], layer: usize, x: &[f32], inputs: &mut Quantized<'_>) {
-        let out = &self.common.out;
-        self.product(roles, layer, x, inputs, &[self.columns(self.pass.layout.width)], out);
+    /// Adds to the residual stream the product of a matrix, of which each worker computes some rows, and its bias, with what all
+    /// have written to `x`.
+    fn add(&self, x: &Columns<'_>, roles: [Role; 2], layer: usize, own: &mut Rows<'_>) {
+        let (out, width) = (&self.common.out, self.pass.layout.width);
+        self.wait();
+        // SAFETY: what is written between these two barriers is `out`.
+        let x = unsafe { x.read() };
+        self.product(roles, layer, x, &mut own.inputs, &[self.columns(width)], out);
+        self.wait();
+        // SAFETY: until the next barrier it is only read.
+        let out = unsafe { out.read() };
+        self.pass.kernels.add(&mut own.residual[..width], &out[..width]);
     }
 
     /// Its share of so many columns, in whole row blocks.
@@ -213,12 +211,5 @@ impl<K: Kernels> Share<'_, '_, K> {
             let mut part = unsafe { out.part(rows.clone()) };
             projection.rows(rows.start / LANES..rows.end / LANES, &mut part);
         }
-    }
-
-    fn add_out(&self, own: &mut Rows<'_>) {
-        let width = self.pass.layout.width;
-        // SAFETY: until the next barrier it is only read.
-        let out = unsafe { self.common.out.read() };
-        self.pass.kernels.add(&mut own.residual[..width], &out[..width]);
     }
 }
